@@ -1,0 +1,3 @@
+//! The release format: configuration, digests, manifests, ledger, tables, atomic writes.
+
+pub mod annex;
