@@ -1,0 +1,51 @@
+//! Every floating-point operation of training, defined once and computed the same everywhere.
+//!
+//! **Owns** the numerics profile `f32-v1`: matrix products, attention, norms, activations, loss,
+//! gradient norm and AdamW, as `docs/numerics.md` writes them down.
+//!
+//! **Promises** that a result depends on the inputs and the profile alone: not on the number of
+//! threads, the instruction set, cache blocking or how many sequences are computed together. Each
+//! output element is one chain of fused multiply-adds in a written order, or one sixteen-lane sum;
+//! threads only ever divide *outputs* among themselves, never a sum.
+//!
+//! **Costs** nothing that a profile can see against a reordered sum: vector lanes run over output
+//! columns, so a chain per element still fills the machine's fma units.
+//!
+//! The element-wise operations are written once as plain Rust and compiled once per instruction
+//! set ([`Isa`]); IEEE arithmetic without contraction makes the copies equal by construction, and
+//! the test suite checks it. The matrix product has a hand-written tile per instruction set and a
+//! plain reference ([`gemm::reference`]) beside it.
+
+#[macro_use]
+mod dispatch;
+pub mod adamw;
+pub mod attention;
+pub mod cross_entropy;
+pub mod embedding;
+pub mod gemm;
+mod isa;
+pub mod lanes;
+pub mod math;
+mod pool;
+pub mod rms_norm;
+pub mod rope;
+mod shared;
+pub mod swiglu;
+
+pub use isa::{Isa, UnknownIsa};
+pub use pool::Pool;
+
+/// The name under which runs ask for the numerics that this crate computes.
+pub const PROFILE_F32_V1: &str = "f32-v1";
+
+/// The one bit pattern in which a NaN is written or hashed.
+pub const CANONICAL_NAN: u32 = 0x7fc0_0000;
+
+/// Replaces every NaN by [`CANONICAL_NAN`], so that bytes on disk do not depend on how a NaN arose.
+pub fn canonicalise_nan(values: &mut [f32]) {
+    for value in values {
+        if value.is_nan() {
+            *value = f32::from_bits(CANONICAL_NAN);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! exp and ln: our own text, so that no platform's mathematical library decides a bit.
+
+/// `1.5 · 2²³`: adding it rounds a small float to the nearest integer (ties to even).
+const ROUND: f32 = 12_582_912.0;
+const LOG2_E: f32 = 1.442_695;
+/// ln 2 in two parts; `n · LN2_HI` is exact for |n| < 2⁹.
+const LN2_HI: f32 = 0.693_359_4;
+const LN2_LO: f32 = -2.121_944_4e-4;
+
+/// e^x, at most 1.5 ulp off; +0 below −87.33, +∞ above 88.722_84, NaN for NaN.
+///
+/// `n = round(x · log₂e)`, `r = x − n ln 2` in two fma, a polynomial in `r` (the classic
+/// single-precision coefficients of the Cephes library), then two exact scalings by powers of two.
+#[inline(always)]
+pub fn exp(x: f32) -> f32 {
+    // The comparison order lets a NaN fall through to the last line.
+    let clamped = if x < -87.33 { -87.33 } else { x };
+    let clamped = if clamped > 88.722_84 { 88.722_84 } else { clamped };
+    let shifted = clamped.mul_add(LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let r = n.mul_add(-LN2_HI, clamped);
+    let r = n.mul_add(-LN2_LO, r);
+    let p = 1.987_569_2e-4_f32;
+    let p = p.mul_add(r, 1.398_199_9e-3);
+    let p = p.mul_add(r, 8.333_452e-3);
+    let p = p.mul_add(r, 4.166_579_6e-2);
+    let p = p.mul_add(r, 1.666_666_5e-1);
+    let p = p.mul_add(r, 5.000_000_1e-1);
+    let y = p.mul_add(r * r, r) + 1.0;
+    let exponent = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
+    let half = exponent >> 1;
+    let y = y * power_of_two(half) * power_of_two(exponent.wrapping_sub(half));
+    let y = if x > 88.722_84 { f32::INFINITY } else { y };
+    let y = if x < -87.33 { 0.0 } else { y };
+    if x.is_nan() { f32::from_bits(crate::CANONICAL_NAN) } else { y }
+}
+
+#[inline(always)]
+fn power_of_two(exponent: i32) -> f32 {
+    f32::from_bits((exponent.wrapping_add(127) as u32) << 23)
+}
+
+/// ln x, at most 1.5 ulp off for normal and subnormal x; −∞ for ±0, NaN below 0 and for NaN.
+///
+/// `x = 2^e · f` with `f` in [√½, √2), a polynomial in `f − 1` (Cephes' coefficients), then
+/// `e · ln 2` added in two parts.
+#[inline(always)]
+pub fn ln(x: f32) -> f32 {
+    let tiny = x < f32::MIN_POSITIVE;
+    let scaled = if tiny { x * 8_388_608.0 } else { x };
+    let bias = if tiny { 23 } else { 0 };
+    // Shift the mantissa so that the exponent counts from √½.
+    let offset = scaled.to_bits().wrapping_sub(0x3f35_04f3) as i32;
+    let e = (offset >> 23) - bias;
+    let f = f32::from_bits(scaled.to_bits().wrapping_sub((offset & 0xff80_0000_u32 as i32) as u32));
+    let e = e as f32;
+    let r = f - 1.0;
+    let z = r * r;
+    let p = 7.037_683_6e-2_f32;
+    let p = p.mul_add(r, -1.151_461e-1);
+    let p = p.mul_add(r, 1.167_699_9e-1);
+    let p = p.mul_add(r, -1.242_014_1e-1);
+    let p = p.mul_add(r, 1.424_932_3e-1);
+    let p = p.mul_add(r, -1.666_805_8e-1);
+    let p = p.mul_add(r, 2.000_071_5e-1);
+    let p = p.mul_add(r, -2.499_999_4e-1);
+    let p = p.mul_add(r, 3.333_333_1e-1);
+    let y = p * r * z;
+    let y = e.mul_add(LN2_LO, y);
+    let y = z.mul_add(-0.5, y);
+    let y = e.mul_add(LN2_HI, r + y);
+    let y = if x == f32::INFINITY { f32::INFINITY } else { y };
+    let y = if x == 0.0 { f32::NEG_INFINITY } else { y };
+    if x < 0.0 || x.is_nan() { f32::from_bits(crate::CANONICAL_NAN) } else { y }
+}
+
+/// The logistic function `1 ÷ (1 + e^−x)`; 0 and 1 at the ends, never NaN for a number.
+#[inline(always)]
+pub fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Distance in units of the last place of the correctly rounded result.
+    fn ulps(got: f32, exact: f64) -> f64 {
+        let ulp = f64::from(f32::from_bits((exact as f32).to_bits() + 1)) - f64::from(exact as f32);
+        ((f64::from(got) - exact) / ulp).abs()
+    }
+
+    #[test]
+    fn exp_is_close_over_its_range() {
+        let mut worst: f64 = 0.0;
+        let mut x = -87.33_f32;
+        while x < 88.72 {
+            worst = worst.max(ulps(exp(x), libm::exp(f64::from(x))));
+            x += 1.7e-4;
+        }
+        assert!(worst <= 1.5, "worst error {worst} ulp");
+    }
+
+    #[test]
+    fn exp_at_the_edges() {
+        assert_eq!(exp(0.0), 1.0);
+        assert_eq!(exp(-0.0), 1.0);
+        assert_eq!(exp(f32::NEG_INFINITY).to_bits(), 0);
+        assert_eq!(exp(-87.34).to_bits(), 0);
+        assert!(exp(-87.33) >= f32::MIN_POSITIVE);
+        assert_eq!(exp(f32::INFINITY), f32::INFINITY);
+        assert_eq!(exp(88.73), f32::INFINITY);
+        assert!(exp(88.722_84).is_finite());
+        assert_eq!(exp(f32::from_bits(0xffc0_1234)).to_bits(), crate::CANONICAL_NAN);
+    }
+
+    #[test]
+    fn ln_is_close_and_total() {
+        let mut worst: f64 = 0.0;
+        for step in 1..2_000_000_u32 {
+            let x = f32::from_bits(step * 1063);
+            if x.is_finite() {
+                let exact = libm::log(f64::from(x));
+                if exact.abs() > 1e-6 {
+                    worst = worst.max(
+                        (f64::from(ln(x)) - exact).abs() / (exact.abs() * f64::from(f32::EPSILON)),
+                    );
+                }
+            }
+        }
+        assert!(worst <= 1.5, "worst error {worst} ulp");
+        assert_eq!(ln(1.0).to_bits(), 0);
+        assert_eq!(ln(0.0), f32::NEG_INFINITY);
+        assert_eq!(ln(f32::INFINITY), f32::INFINITY);
+        assert_eq!(ln(-1.0).to_bits(), crate::CANONICAL_NAN);
+    }
+}

@@ -1,0 +1,1 @@
+//! The Llama decoder over the kernels: forward, backward, weight names, Hugging Face export.

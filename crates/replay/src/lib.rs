@@ -1,0 +1,1 @@
+//! Recompute segments of a release and say whether the bits agree.
