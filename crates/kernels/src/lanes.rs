@@ -60,7 +60,8 @@ pub fn dot3(x: &[f32], y: &[f32], z: &[f32]) -> f32 {
 /// Lane sum of squares in f64: `acc = fma(x, x, acc)` with x widened exactly.
 #[inline(always)]
 pub fn squares_f64(x: &[f32]) -> f64 {
-    lanes_over!(x.len(), 0.0_f64, |acc, i| f64::from(x[i]).mul_add(f64::from(x[i]), acc))
+    lanes_over!(x.len(), 0.0_f64, |acc, i| f64::from(x[i])
+        .mul_add(f64::from(x[i]), acc))
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod dispatch;
 pub mod adamw;
 pub mod attention;
 pub mod cross_entropy;
+pub mod elementwise;
 pub mod embedding;
 pub mod gemm;
 mod isa;

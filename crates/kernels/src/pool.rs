@@ -21,7 +21,11 @@ impl Pool {
             .num_threads(threads.max(1))
             .thread_name(|index| format!("kernel-{index}"))
             .build()?;
-        Ok(Self { threads, isa, packed: Mutex::new(Vec::new()) })
+        Ok(Self {
+            threads,
+            isa,
+            packed: Mutex::new(Vec::new()),
+        })
     }
 
     /// Number of threads.

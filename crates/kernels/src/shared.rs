@@ -14,7 +14,10 @@ unsafe impl Sync for Shared {}
 
 impl Shared {
     pub(crate) fn new(slice: &mut [f32]) -> Self {
-        Self { pointer: slice.as_mut_ptr(), length: slice.len() }
+        Self {
+            pointer: slice.as_mut_ptr(),
+            length: slice.len(),
+        }
     }
 
     /// The elements `start..start + length`.

@@ -1,0 +1,129 @@
+//! Softmax cross-entropy over rows of logits.
+//!
+//! `m = max`, `p = exp(x − m)`, `l = lanes(p)`; `loss = ln l − (x_target − m)`;
+//! `dx = (p ÷ l − onehot) · scale`, with `scale = f32(1 ÷ N)` for N counted targets of the step.
+
+use crate::{Pool, lanes, math};
+use rayon::prelude::*;
+
+/// A target that is not counted: its loss and its gradient are +0.
+pub const MASKED: u32 = u32::MAX;
+
+per_isa! {
+    fn rows_text_dispatch(logits: &mut [f32], losses: &mut [f32], targets: &[u32], width: usize, scale: f32) = rows_text
+}
+
+/// Largest element, NaN if any is NaN.
+#[inline(always)]
+pub(crate) fn max(x: &[f32]) -> f32 {
+    let mut lane = [f32::NEG_INFINITY; lanes::LANES];
+    let mut nan = [false; lanes::LANES];
+    let chunks = x.chunks_exact(lanes::LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for j in 0..lanes::LANES {
+            lane[j] = if chunk[j] > lane[j] {
+                chunk[j]
+            } else {
+                lane[j]
+            };
+            nan[j] |= chunk[j].is_nan();
+        }
+    }
+    for (j, &value) in rest.iter().enumerate() {
+        lane[j] = if value > lane[j] { value } else { lane[j] };
+        nan[j] |= value.is_nan();
+    }
+    let mut best = lane[0];
+    for &value in &lane[1..] {
+        best = if value > best { value } else { best };
+    }
+    if nan.contains(&true) {
+        f32::from_bits(crate::CANONICAL_NAN)
+    } else {
+        best
+    }
+}
+
+#[inline(always)]
+fn rows_text(logits: &mut [f32], losses: &mut [f32], targets: &[u32], width: usize, scale: f32) {
+    for ((row, loss), &target) in logits.chunks_exact_mut(width).zip(losses).zip(targets) {
+        if target == MASKED {
+            row.fill(0.0);
+            *loss = 0.0;
+            continue;
+        }
+        let m = max(row);
+        let at_target = row[target as usize] - m;
+        for x in row.iter_mut() {
+            *x = math::exp(*x - m);
+        }
+        let l = lanes::sum(row);
+        *loss = math::ln(l) - at_target;
+        let p_target = row[target as usize];
+        for p in row.iter_mut() {
+            *p = (*p / l) * scale;
+        }
+        row[target as usize] = (p_target / l - 1.0) * scale;
+    }
+}
+
+/// Turns `logits` `[n, width]` into their gradient in place and writes each row's loss (nats).
+/// Rows whose target is [`MASKED`] become +0.
+///
+/// # Panics
+/// When a target that is not masked is ≥ `width`.
+pub fn forward_backward(
+    pool: &Pool,
+    logits: &mut [f32],
+    losses: &mut [f32],
+    targets: &[u32],
+    width: usize,
+    scale: f32,
+) {
+    let block = targets.len().div_ceil(pool.threads() * 4).max(1);
+    pool.run(|| {
+        logits
+            .par_chunks_mut(block * width)
+            .zip(losses.par_chunks_mut(block))
+            .zip(targets.par_chunks(block))
+            .for_each(|((logits, losses), targets)| {
+                rows_text_dispatch(pool.isa(), logits, losses, targets, width, scale);
+            });
+    });
+}
+
+/// Each row's loss (nats); `logits` are used up.
+///
+/// # Panics
+/// As [`forward_backward`].
+pub fn forward(pool: &Pool, logits: &mut [f32], losses: &mut [f32], targets: &[u32], width: usize) {
+    forward_backward(pool, logits, losses, targets, width, 1.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Isa;
+
+    #[test]
+    fn uniform_logits_cost_ln_of_the_vocabulary() {
+        let pool = Pool::new(1, Isa::Scalar).expect("threads");
+        let mut logits = vec![3.0; 2 * 50];
+        let mut losses = vec![0.0; 2];
+        forward_backward(&pool, &mut logits, &mut losses, &[7, MASKED], 50, 0.5);
+        assert!((losses[0] - 50.0_f32.ln()).abs() < 1e-6);
+        assert_eq!(losses[1].to_bits(), 0);
+        assert!((logits[7] - (0.02 - 1.0) * 0.5).abs() < 1e-7);
+        assert!(logits[50..].iter().all(|x| x.to_bits() == 0));
+    }
+
+    #[test]
+    fn nan_wins_the_maximum() {
+        let mut row = vec![0.0; 40];
+        row[35] = f32::NAN;
+        assert!(max(&row).is_nan());
+        row[35] = 2.0;
+        assert_eq!(max(&row), 2.0);
+    }
+}

@@ -1,0 +1,89 @@
+//! Rotary position embedding (Su et al., arXiv 2104.09864) in the half-split layout of Llama:
+//! element j of a head pairs with element j + d/2.
+
+use crate::Pool;
+use rayon::prelude::*;
+
+/// cos and sin of `position · θ^(−2j/d)`: f64 arithmetic (`libm`), rounded once to f32.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Angles {
+    /// `[positions, d/2]`.
+    pub cos: Vec<f32>,
+    /// `[positions, d/2]`.
+    pub sin: Vec<f32>,
+    half: usize,
+}
+
+impl Angles {
+    /// The table for heads of `head_width` elements (even).
+    pub fn new(positions: usize, head_width: usize, theta: f64) -> Self {
+        let half = head_width / 2;
+        let mut cos = Vec::with_capacity(positions * half);
+        let mut sin = Vec::with_capacity(positions * half);
+        for position in 0..positions {
+            for j in 0..half {
+                let frequency = libm::pow(theta, -((2 * j) as f64) / head_width as f64);
+                let angle = position as f64 * frequency;
+                cos.push(libm::cos(angle) as f32);
+                sin.push(libm::sin(angle) as f32);
+            }
+        }
+        Self { cos, sin, half }
+    }
+
+    /// Number of positions in the table.
+    pub fn positions(&self) -> usize {
+        self.cos.len() / self.half
+    }
+}
+
+per_isa! {
+    fn rotate_row(row: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) = rotate_text
+}
+
+#[inline(always)]
+fn rotate_text(row: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
+    let half = cos.len();
+    for head in row.chunks_exact_mut(2 * half) {
+        let (first, second) = head.split_at_mut(half);
+        for j in 0..half {
+            let (a, b, s) = (first[j], second[j], sin[j] * sign);
+            first[j] = a * cos[j] - b * s;
+            second[j] = b * cos[j] + a * s;
+        }
+    }
+}
+
+/// Rotates every head of `x` `[n, width]` in place; row i has position `i mod sequence`.
+/// `a' = a·cos − b·sin`, `b' = b·cos + a·sin`: two products and one sum, each rounded.
+pub fn forward(pool: &Pool, x: &mut [f32], width: usize, sequence: usize, angles: &Angles) {
+    rotate(pool, x, width, sequence, angles, 1.0);
+}
+
+/// The transpose of [`forward`]: the same rotation with the sine negated.
+pub fn backward(pool: &Pool, dx: &mut [f32], width: usize, sequence: usize, angles: &Angles) {
+    rotate(pool, dx, width, sequence, angles, -1.0);
+}
+
+fn rotate(pool: &Pool, x: &mut [f32], width: usize, sequence: usize, angles: &Angles, sign: f32) {
+    assert!(sequence <= angles.positions(), "more positions than angles");
+    let half = angles.half;
+    let block = pool.block(x.len() / width);
+    pool.run(|| {
+        x.par_chunks_mut(block * width)
+            .enumerate()
+            .for_each(|(task, rows)| {
+                for (i, row) in rows.chunks_exact_mut(width).enumerate() {
+                    let position = (task * block + i) % sequence;
+                    let range = position * half..(position + 1) * half;
+                    rotate_row(
+                        pool.isa(),
+                        row,
+                        &angles.cos[range.clone()],
+                        &angles.sin[range],
+                        sign,
+                    );
+                }
+            });
+    });
+}

@@ -1,0 +1,208 @@
+//! Same inputs, same bits: every instruction set, any threads, odd shapes, strange values.
+
+use glasswork_kernels::gemm::{self, Start, View};
+use glasswork_kernels::{Isa, Pool, attention};
+use proptest::prelude::*;
+
+/// Reproducible values with −0, subnormals and large magnitudes among them.
+fn values(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..count)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            match state % 97 {
+                0 => -0.0,
+                1 => f32::from_bits(0x0000_0fff),
+                2 => -f32::MIN_POSITIVE,
+                3 => 1e18,
+                _ => ((state >> 40) as f32) / (1_u64 << 24) as f32 - 0.5,
+            }
+        })
+        .collect()
+}
+
+fn bits(x: &[f32]) -> Vec<u32> {
+    x.iter().map(|x| x.to_bits()).collect()
+}
+
+fn pools() -> Vec<Pool> {
+    let mut pools = Vec::new();
+    for isa in Isa::available() {
+        for threads in [1, 2, 3] {
+            pools.push(Pool::new(threads, isa).expect("threads"));
+        }
+    }
+    pools
+}
+
+fn assert_product(pools: &[Pool], (m, n, k): (usize, usize, usize), layout: u8, start: Start) {
+    let (a_data, b_data) = (values(m * k, 3), values(k * n, 5));
+    let a = if layout & 1 == 0 {
+        View::new(&a_data, m, k)
+    } else {
+        View::new(&a_data, k, m).transposed()
+    };
+    let b = if layout & 2 == 0 {
+        View::new(&b_data, k, n)
+    } else {
+        View::new(&b_data, n, k).transposed()
+    };
+    let stride = n + 3;
+    let before = values(m * stride, 7);
+    let mut expected = before.clone();
+    gemm::reference::gemm(&mut expected, stride, a, b, start);
+    for pool in pools {
+        let mut c = before.clone();
+        gemm::gemm(pool, &mut c, stride, a, b, start);
+        assert_eq!(
+            bits(&c),
+            bits(&expected),
+            "{m}×{n}×{k} layout {layout} {pool:?}"
+        );
+        let mut c = before.clone();
+        gemm::gemm_serial(pool.isa(), &mut c, stride, a, b, start);
+        assert_eq!(
+            bits(&c),
+            bits(&expected),
+            "serial {m}×{n}×{k} layout {layout} {pool:?}"
+        );
+    }
+}
+
+#[test]
+fn product_is_one_chain_for_shapes_around_every_block_edge() {
+    let pools = pools();
+    for shape in [
+        (1, 1, 1),
+        (8, 48, 384),
+        (9, 49, 385),
+        (200, 97, 33),
+        (37, 53, 800),
+        (193, 4100, 3),
+    ] {
+        for layout in 0..4 {
+            for start in [Start::Zero, Start::Continue] {
+                assert_product(&pools, shape, layout, start);
+            }
+        }
+    }
+}
+
+#[test]
+fn empty_sum_is_zero_or_what_was_there() {
+    let pool = Pool::new(2, Isa::best()).expect("threads");
+    let mut c = vec![5.0; 6];
+    gemm::gemm(
+        &pool,
+        &mut c,
+        3,
+        View::new(&[], 2, 0),
+        View::new(&[], 0, 3),
+        Start::Continue,
+    );
+    assert_eq!(c, [5.0; 6]);
+    gemm::gemm(
+        &pool,
+        &mut c,
+        3,
+        View::new(&[], 2, 0),
+        View::new(&[], 0, 3),
+        Start::Zero,
+    );
+    assert_eq!(bits(&c), [0; 6]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn product_is_one_chain(m in 1_usize..40, n in 1_usize..120, k in 1_usize..500, layout in 0_u8..4) {
+        let pools: Vec<Pool> = Isa::available().into_iter().map(|isa| Pool::new(2, isa).expect("threads")).collect();
+        assert_product(&pools, (m, n, k), layout, Start::Continue);
+    }
+}
+
+/// Attention in f64, the way the paper writes it.
+fn attention_f64(shape: attention::Shape, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f64> {
+    let (t, w) = (shape.sequence, shape.width);
+    let mut o = vec![0.0; q.len()];
+    for b in 0..q.len() / (t * shape.heads * w) {
+        for h in 0..shape.heads {
+            let kv = h / (shape.heads / shape.kv_heads);
+            let q_at = |i: usize, e: usize| (b * t + i) * shape.heads * w + h * w + e;
+            let k_at = |i: usize, e: usize| (b * t + i) * shape.kv_heads * w + kv * w + e;
+            for i in 0..t {
+                let s: Vec<f64> = (0..=i)
+                    .map(|j| {
+                        (0..w)
+                            .map(|e| f64::from(q[q_at(i, e)]) * f64::from(k[k_at(j, e)]))
+                            .sum::<f64>()
+                            / (w as f64).sqrt()
+                    })
+                    .collect();
+                let top = s.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let total: f64 = s.iter().map(|s| (s - top).exp()).sum();
+                for e in 0..w {
+                    o[q_at(i, e)] = (0..=i)
+                        .map(|j| (s[j] - top).exp() / total * f64::from(v[k_at(j, e)]))
+                        .sum();
+                }
+            }
+        }
+    }
+    o
+}
+
+fn small(count: usize, seed: u64) -> Vec<f32> {
+    values(count, seed)
+        .into_iter()
+        .map(|x| if x.abs() > 1.0 { 0.25 } else { x })
+        .collect()
+}
+
+#[test]
+fn attention_is_right_and_the_same_everywhere() {
+    for sequence in [1, 31, 32, 45, 96] {
+        let shape = attention::Shape {
+            sequence,
+            heads: 4,
+            kv_heads: 2,
+            width: 8,
+        };
+        let n = 2 * sequence;
+        let (q, k, v) = (small(n * 32, 1), small(n * 16, 2), small(n * 16, 3));
+        let exact = attention_f64(shape, &q, &k, &v);
+        let mut first: Option<Vec<u32>> = None;
+        for pool in pools() {
+            let (mut o, mut m, mut l) = (vec![9.0; n * 32], vec![0.0; n * 4], vec![0.0; n * 4]);
+            attention::forward(&pool, shape, &mut o, &mut m, &mut l, &q, &k, &v);
+            for (o, exact) in o.iter().zip(&exact) {
+                assert!((f64::from(*o) - exact).abs() < 1e-6, "{o} against {exact}");
+            }
+            let mut all = bits(&o);
+            if sequence % attention::BLOCK == 0 {
+                let d_o = small(n * 32, 4);
+                let saved = attention::Saved {
+                    d_o: &d_o,
+                    o: &o,
+                    m: &m,
+                    l: &l,
+                    q: &q,
+                    k: &k,
+                    v: &v,
+                };
+                let (mut dq, mut dk, mut dv) =
+                    (vec![0.0; n * 32], vec![0.0; n * 16], vec![0.0; n * 16]);
+                attention::backward(&pool, shape, &mut dq, &mut dk, &mut dv, saved);
+                for x in [&dq, &dk, &dv] {
+                    all.extend(bits(x));
+                }
+            }
+            match &first {
+                None => first = Some(all),
+                Some(first) => assert!(*first == all, "attention differs with {pool:?}"),
+            }
+        }
+    }
+}
