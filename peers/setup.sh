@@ -1,0 +1,22 @@
+#!/bin/sh
+# Makes the peers' Python environment under target/peers-env, or does nothing if it stands already.
+#
+#   sh peers/setup.sh          prints the interpreter's path as its last line
+#
+# PyTorch's wheel brings its GPU libraries along: about 3 GB to download, 5.4 GB on disk.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+environment=$(dirname "$here")/target/peers-env
+stamp=$environment/requirements.installed
+
+if ! cmp -s "$here/requirements.txt" "$stamp" 2>/dev/null; then
+    "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+        echo "the peers need Python 3.11 or newer; point PYTHON at one" >&2
+        exit 1
+    }
+    "${PYTHON:-python3}" -m venv "$environment"
+    "$environment/bin/python" -m pip install --quiet --requirement "$here/requirements.txt" >&2
+    cp "$here/requirements.txt" "$stamp"
+fi
+echo "$environment/bin/python"
