@@ -72,9 +72,17 @@ impl Activations {
     /// Makes all buffers long enough for `rows` tokens and sets them to that length.
     pub(crate) fn resize(&mut self, config: &ModelConfig, rows: usize) {
         let (d, kv, mlp) = (config.hidden, config.kv_width(), config.mlp);
-        self.layers.resize_with(config.layers, LayerActivations::default);
+        self.layers
+            .resize_with(config.layers, LayerActivations::default);
         for layer in &mut self.layers {
-            for buffer in [&mut layer.x, &mut layer.h1, &mut layer.q, &mut layer.o, &mut layer.x2, &mut layer.h2] {
+            for buffer in [
+                &mut layer.x,
+                &mut layer.h1,
+                &mut layer.q,
+                &mut layer.o,
+                &mut layer.x2,
+                &mut layer.h2,
+            ] {
                 buffer.resize(rows * d, 0.0);
             }
             for buffer in [&mut layer.k, &mut layer.v] {
@@ -93,12 +101,17 @@ impl Activations {
         self.x.resize(rows * d, 0.0);
         self.h.resize(rows * d, 0.0);
         self.r.resize(rows, 0.0);
-        self.logits.resize(HEAD_ROWS.min(rows) * config.vocabulary, 0.0);
+        self.logits
+            .resize(HEAD_ROWS.min(rows) * config.vocabulary, 0.0);
     }
 
     /// Bytes that [`Self::resize`] takes for `rows` tokens, gradients of activations included.
     pub(crate) fn bytes(config: &ModelConfig, rows: u64) -> u64 {
-        let (d, kv, mlp) = (config.hidden as u64, config.kv_width() as u64, config.mlp as u64);
+        let (d, kv, mlp) = (
+            config.hidden as u64,
+            config.kv_width() as u64,
+            config.mlp as u64,
+        );
         let layer = 6 * d + 2 * kv + 3 * mlp + 2 * config.heads as u64 + 2;
         let shared = 2 * d + 1 + (3 * d + 2 * kv + mlp);
         let logits = rows.min(HEAD_ROWS as u64) * config.vocabulary as u64;

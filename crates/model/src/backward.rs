@@ -3,7 +3,7 @@
 use crate::engine::blocks;
 use crate::{Engine, ModelError, Parameters};
 use glasswork_kernels::gemm::{Start, View, gemm};
-use glasswork_kernels::{Pool, attention, cross_entropy, elementwise, embedding, rms_norm, rope, swiglu};
+use glasswork_kernels::{Pool, attention, cross_entropy, embedding, rms_norm, rope, swiglu};
 use std::ops::Range;
 
 impl Engine {
@@ -27,7 +27,11 @@ impl Engine {
         losses: &mut [f32],
     ) -> Result<(), ModelError> {
         let sequence = self.config.sequence;
-        assert_eq!(tokens.len() % (sequence + 1), 0, "whole sequences and their last target");
+        assert_eq!(
+            tokens.len() % (sequence + 1),
+            0,
+            "whole sequences and their last target"
+        );
         let rows = || tokens.chunks_exact(sequence + 1);
         let inputs: Vec<u32> = rows().flat_map(|row| &row[..sequence]).copied().collect();
         let targets: Vec<u32> = rows().flat_map(|row| &row[1..]).copied().collect();
@@ -40,7 +44,13 @@ impl Engine {
             self.layer_backward(weights, layer, gradients);
         }
         let table = &mut gradients.data[self.layout.embedding.clone()];
-        embedding::backward(&self.pool, table, &self.gradients.dx, &inputs, self.config.hidden);
+        embedding::backward(
+            &self.pool,
+            table,
+            &self.gradients.dx,
+            &inputs,
+            self.config.hidden,
+        );
         Ok(())
     }
 
@@ -70,7 +80,11 @@ impl Engine {
         }
         let (acts, grads) = (&self.activations, &mut self.gradients);
         grads.dx.fill(0.0);
-        let norm = Norm { gain: self.layout.norm.clone(), x: &acts.x, r: &acts.r };
+        let norm = Norm {
+            gain: self.layout.norm.clone(),
+            x: &acts.x,
+            r: &acts.r,
+        };
         norm.backward(&self.pool, weights, gradients, &mut grads.dx, &grads.dh);
     }
 
@@ -85,19 +99,82 @@ impl Engine {
         let w = |range: &Range<usize>| &weights.data[range.clone()];
 
         // The second half: x + down(silu(gate(h)) · up(h)), h = norm(x).
-        input_gradient(pool, &mut g.dact, &g.dx, w(&slots.down), rows, mlp, d, Start::Zero);
-        weight_gradient(pool, &mut gradients.data[slots.down.clone()], &g.dx, &layer.act, rows, mlp, d);
+        input_gradient(
+            pool,
+            &mut g.dact,
+            &g.dx,
+            w(&slots.down),
+            rows,
+            mlp,
+            d,
+            Start::Zero,
+        );
+        weight_gradient(
+            pool,
+            &mut gradients.data[slots.down.clone()],
+            &g.dx,
+            &layer.act,
+            rows,
+            mlp,
+            d,
+        );
         swiglu::backward(pool, &mut g.dact, &mut layer.gate, &layer.up);
         let (dgate, dup) = (&layer.gate, &g.dact);
-        weight_gradient(pool, &mut gradients.data[slots.gate.clone()], dgate, &layer.h2, rows, d, mlp);
-        weight_gradient(pool, &mut gradients.data[slots.up.clone()], dup, &layer.h2, rows, d, mlp);
-        input_gradient(pool, &mut g.dh, dgate, w(&slots.gate), rows, d, mlp, Start::Zero);
-        input_gradient(pool, &mut g.dh, dup, w(&slots.up), rows, d, mlp, Start::Continue);
-        let norm = Norm { gain: slots.norm2.clone(), x: &layer.x2, r: &layer.r2 };
+        weight_gradient(
+            pool,
+            &mut gradients.data[slots.gate.clone()],
+            dgate,
+            &layer.h2,
+            rows,
+            d,
+            mlp,
+        );
+        weight_gradient(
+            pool,
+            &mut gradients.data[slots.up.clone()],
+            dup,
+            &layer.h2,
+            rows,
+            d,
+            mlp,
+        );
+        input_gradient(
+            pool,
+            &mut g.dh,
+            dgate,
+            w(&slots.gate),
+            rows,
+            d,
+            mlp,
+            Start::Zero,
+        );
+        input_gradient(
+            pool,
+            &mut g.dh,
+            dup,
+            w(&slots.up),
+            rows,
+            d,
+            mlp,
+            Start::Continue,
+        );
+        let norm = Norm {
+            gain: slots.norm2.clone(),
+            x: &layer.x2,
+            r: &layer.r2,
+        };
         norm.backward(pool, weights, gradients, &mut g.dx, &g.dh);
 
         // The first half: x + o(attention(rope(q(h)), rope(k(h)), v(h))), h = norm(x).
-        weight_gradient(pool, &mut gradients.data[slots.o.clone()], &g.dx, &layer.o, rows, d, d);
+        weight_gradient(
+            pool,
+            &mut gradients.data[slots.o.clone()],
+            &g.dx,
+            &layer.o,
+            rows,
+            d,
+            d,
+        );
         input_gradient(pool, &mut g.dh, &g.dx, w(&slots.o), rows, d, d, Start::Zero);
         let saved = attention::Saved {
             d_o: &g.dh,
@@ -111,13 +188,33 @@ impl Engine {
         attention::backward(pool, shape, &mut g.dq, &mut g.dk, &mut g.dv, saved);
         rope::backward(pool, &mut g.dq, d, shape.sequence, &self.angles);
         rope::backward(pool, &mut g.dk, kv, shape.sequence, &self.angles);
-        let parts = [(&g.dq, &slots.q, d), (&g.dk, &slots.k, kv), (&g.dv, &slots.v, kv)];
+        let parts = [
+            (&g.dq, &slots.q, d),
+            (&g.dk, &slots.k, kv),
+            (&g.dv, &slots.v, kv),
+        ];
         for (part, (dy, slot, width)) in parts.into_iter().enumerate() {
-            let start = if part == 0 { Start::Zero } else { Start::Continue };
-            weight_gradient(pool, &mut gradients.data[slot.clone()], dy, &layer.h1, rows, d, width);
+            let start = if part == 0 {
+                Start::Zero
+            } else {
+                Start::Continue
+            };
+            weight_gradient(
+                pool,
+                &mut gradients.data[slot.clone()],
+                dy,
+                &layer.h1,
+                rows,
+                d,
+                width,
+            );
             input_gradient(pool, &mut g.dh, dy, w(slot), rows, d, width, start);
         }
-        let norm = Norm { gain: slots.norm1.clone(), x: &layer.x, r: &layer.r1 };
+        let norm = Norm {
+            gain: slots.norm1.clone(),
+            x: &layer.x,
+            r: &layer.r1,
+        };
         norm.backward(pool, weights, gradients, &mut g.dx, &g.dh);
     }
 }
@@ -131,14 +228,35 @@ struct Norm<'a> {
 
 impl Norm<'_> {
     /// Continues the gain's chain and adds to the residual's gradient `dx`.
-    fn backward(self, pool: &Pool, weights: &Parameters, gradients: &mut Parameters, dx: &mut [f32], dy: &[f32]) {
-        rms_norm::backward_gain(pool, &mut gradients.data[self.gain.clone()], dy, self.x, self.r);
+    fn backward(
+        self,
+        pool: &Pool,
+        weights: &Parameters,
+        gradients: &mut Parameters,
+        dx: &mut [f32],
+        dy: &[f32],
+    ) {
+        rms_norm::backward_gain(
+            pool,
+            &mut gradients.data[self.gain.clone()],
+            dy,
+            self.x,
+            self.r,
+        );
         rms_norm::backward_input(pool, dx, dy, self.x, self.r, &weights.data[self.gain]);
     }
 }
 
 /// Continues `dW += dyᵀ · x`, `[out, in]`: chains over tokens in order.
-fn weight_gradient(pool: &Pool, dw: &mut [f32], dy: &[f32], x: &[f32], rows: usize, width_in: usize, width_out: usize) {
+fn weight_gradient(
+    pool: &Pool,
+    dw: &mut [f32],
+    dy: &[f32],
+    x: &[f32],
+    rows: usize,
+    width_in: usize,
+    width_out: usize,
+) {
     let (dy, x) = (View::new(dy, rows, width_out), View::new(x, rows, width_in));
     gemm(pool, dw, width_in, dy.transposed(), x, Start::Continue);
 }
@@ -155,6 +273,9 @@ fn input_gradient(
     width_out: usize,
     start: Start,
 ) {
-    let (dy, w) = (View::new(dy, rows, width_out), View::new(w, width_out, width_in));
+    let (dy, w) = (
+        View::new(dy, rows, width_out),
+        View::new(w, width_out, width_in),
+    );
     gemm(pool, dx, width_in, dy, w, start);
 }

@@ -6,7 +6,9 @@ use crate::{Layout, ModelConfig, ModelError, Parameters};
 use glasswork_kernels::attention::Shape;
 use glasswork_kernels::gemm::{Start, View, gemm};
 use glasswork_kernels::rope::Angles;
-use glasswork_kernels::{Pool, attention, cross_entropy, elementwise, embedding, rms_norm, rope, swiglu};
+use glasswork_kernels::{
+    Pool, attention, cross_entropy, elementwise, embedding, rms_norm, rope, swiglu,
+};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -75,13 +77,22 @@ impl Engine {
         for &token in targets.iter().filter(|&&t| t != cross_entropy::MASKED) {
             self.check_tokens(&[token])?;
         }
-        assert!(targets.len() == inputs.len() && losses.len() == inputs.len(), "one target per input");
+        assert!(
+            targets.len() == inputs.len() && losses.len() == inputs.len(),
+            "one target per input"
+        );
         self.forward(weights, inputs, length);
         let vocabulary = self.config.vocabulary;
         for rows in blocks(inputs.len()) {
             let logits = self.logits_of(weights, rows.clone());
             let logits = &mut self.activations.logits[..logits];
-            cross_entropy::forward(&self.pool, logits, &mut losses[rows.clone()], &targets[rows], vocabulary);
+            cross_entropy::forward(
+                &self.pool,
+                logits,
+                &mut losses[rows.clone()],
+                &targets[rows],
+                vocabulary,
+            );
         }
         Ok(())
     }
@@ -110,7 +121,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`ModelError::Token`].
-    pub fn next_logits(&mut self, weights: &Parameters, inputs: &[u32]) -> Result<&[f32], ModelError> {
+    pub fn next_logits(
+        &mut self,
+        weights: &Parameters,
+        inputs: &[u32],
+    ) -> Result<&[f32], ModelError> {
         self.check_tokens(inputs)?;
         self.forward(weights, inputs, inputs.len());
         let count = self.logits_of(weights, inputs.len() - 1..inputs.len());
@@ -144,31 +159,70 @@ impl Engine {
         let w = |range: &Range<usize>| &weights.data[range.clone()];
         let table = w(&self.layout.embedding);
         let acts = &mut self.activations;
-        let first = acts.layers.first_mut().map_or(&mut acts.x, |layer| &mut layer.x);
+        let first = acts
+            .layers
+            .first_mut()
+            .map_or(&mut acts.x, |layer| &mut layer.x);
         embedding::forward(pool, first, table, inputs, d);
         for (index, slots) in self.layout.layers.iter().enumerate() {
             let (before, after) = acts.layers.split_at_mut(index + 1);
             let layer = &mut before[index];
-            rms_norm::forward(pool, &mut layer.h1, &mut layer.r1, &layer.x, w(&slots.norm1), epsilon);
+            rms_norm::forward(
+                pool,
+                &mut layer.h1,
+                &mut layer.r1,
+                &layer.x,
+                w(&slots.norm1),
+                epsilon,
+            );
             linear(pool, &mut layer.q, &layer.h1, w(&slots.q), rows, d, d);
             linear(pool, &mut layer.k, &layer.h1, w(&slots.k), rows, d, kv);
             linear(pool, &mut layer.v, &layer.h1, w(&slots.v), rows, d, kv);
             rope::forward(pool, &mut layer.q, d, length, &self.angles);
             rope::forward(pool, &mut layer.k, kv, length, &self.angles);
             attention::forward(
-                pool, shape, &mut layer.o, &mut layer.m, &mut layer.l, &layer.q, &layer.k, &layer.v,
+                pool,
+                shape,
+                &mut layer.o,
+                &mut layer.m,
+                &mut layer.l,
+                &layer.q,
+                &layer.k,
+                &layer.v,
             );
             linear(pool, &mut layer.x2, &layer.o, w(&slots.o), rows, d, d);
             elementwise::add(pool, &mut layer.x2, &layer.x);
-            rms_norm::forward(pool, &mut layer.h2, &mut layer.r2, &layer.x2, w(&slots.norm2), epsilon);
-            linear(pool, &mut layer.gate, &layer.h2, w(&slots.gate), rows, d, mlp);
+            rms_norm::forward(
+                pool,
+                &mut layer.h2,
+                &mut layer.r2,
+                &layer.x2,
+                w(&slots.norm2),
+                epsilon,
+            );
+            linear(
+                pool,
+                &mut layer.gate,
+                &layer.h2,
+                w(&slots.gate),
+                rows,
+                d,
+                mlp,
+            );
             linear(pool, &mut layer.up, &layer.h2, w(&slots.up), rows, d, mlp);
             swiglu::forward(pool, &mut layer.act, &layer.gate, &layer.up);
             let next = after.first_mut().map_or(&mut acts.x, |layer| &mut layer.x);
             linear(pool, next, &layer.act, w(&slots.down), rows, mlp, d);
             elementwise::add(pool, next, &layer.x2);
         }
-        rms_norm::forward(pool, &mut acts.h, &mut acts.r, &acts.x, w(&self.layout.norm), epsilon);
+        rms_norm::forward(
+            pool,
+            &mut acts.h,
+            &mut acts.r,
+            &acts.x,
+            w(&self.layout.norm),
+            epsilon,
+        );
     }
 
     /// Computes the logits of some rows into the logits buffer; returns how many elements.
@@ -177,18 +231,39 @@ impl Engine {
         let count = rows.len() * vocabulary;
         let h = &self.activations.h[rows.start * d..rows.end * d];
         let head = &weights.data[self.layout.head.clone()];
-        linear(&self.pool, &mut self.activations.logits[..count], h, head, rows.len(), d, vocabulary);
+        linear(
+            &self.pool,
+            &mut self.activations.logits[..count],
+            h,
+            head,
+            rows.len(),
+            d,
+            vocabulary,
+        );
         count
     }
 }
 
 /// `y = x · Wᵀ` for `w` `[out, in]`; chains over the input width from +0.
-fn linear(pool: &Pool, y: &mut [f32], x: &[f32], w: &[f32], rows: usize, width_in: usize, width_out: usize) {
-    let (x, w) = (View::new(x, rows, width_in), View::new(w, width_out, width_in));
+fn linear(
+    pool: &Pool,
+    y: &mut [f32],
+    x: &[f32],
+    w: &[f32],
+    rows: usize,
+    width_in: usize,
+    width_out: usize,
+) {
+    let (x, w) = (
+        View::new(x, rows, width_in),
+        View::new(w, width_out, width_in),
+    );
     gemm(pool, y, width_out, x, w.transposed(), Start::Zero);
 }
 
 /// Row blocks in which logits are made.
 pub(crate) fn blocks(rows: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..rows).step_by(HEAD_ROWS).map(move |start| start..rows.min(start + HEAD_ROWS))
+    (0..rows)
+        .step_by(HEAD_ROWS)
+        .map(move |start| start..rows.min(start + HEAD_ROWS))
 }

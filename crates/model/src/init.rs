@@ -19,9 +19,19 @@ pub fn initialise(config: &ModelConfig, layout: &Arc<Layout>, seed: u64) -> Para
             values.fill(1.0);
             continue;
         }
-        let into_residual = slot.name.ends_with("o_proj.weight") || slot.name.ends_with("down_proj.weight");
-        let scale = if into_residual { 1.0 / ((2 * config.layers) as f64).sqrt() } else { 1.0 };
-        fill_normal(values, seed, &format!("init/{}", slot.name), config.initial_std * scale);
+        let into_residual =
+            slot.name.ends_with("o_proj.weight") || slot.name.ends_with("down_proj.weight");
+        let scale = if into_residual {
+            1.0 / ((2 * config.layers) as f64).sqrt()
+        } else {
+            1.0
+        };
+        fill_normal(
+            values,
+            seed,
+            &format!("init/{}", slot.name),
+            config.initial_std * scale,
+        );
     }
     parameters
 }
@@ -30,7 +40,10 @@ pub fn initialise(config: &ModelConfig, layout: &Arc<Layout>, seed: u64) -> Para
 /// (a, b) gives u = (⌊a ÷ 2¹¹⌋ + 1) · 2⁻⁵³ in (0, 1] and v = ⌊b ÷ 2¹¹⌋ · 2⁻⁵³ in [0, 1), then
 /// `std · sqrt(−2 ln u) · cos 2πv` and the same with sin.
 fn fill_normal(values: &mut [f32], seed: u64, stream: &str, std: f64) {
-    let key = Digest::of_parts("glasswork/stream/1", &[&seed.to_le_bytes(), stream.as_bytes()]);
+    let key = Digest::of_parts(
+        "glasswork/stream/1",
+        &[&seed.to_le_bytes(), stream.as_bytes()],
+    );
     let mut rng = ChaCha12Rng::from_seed(key.0);
     let unit = 2.0_f64.powi(-53);
     for pair in values.chunks_mut(2) {
@@ -56,7 +69,10 @@ mod tests {
         fill_normal(&mut b, 1, "init/b", 0.02);
         let mean = a.iter().map(|&x| f64::from(x)).sum::<f64>() / a.len() as f64;
         let spread = (a.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / a.len() as f64).sqrt();
-        assert!(mean.abs() < 1e-3 && (spread - 0.02).abs() < 1e-3, "{mean} {spread}");
+        assert!(
+            mean.abs() < 1e-3 && (spread - 0.02).abs() < 1e-3,
+            "{mean} {spread}"
+        );
         assert_ne!(a, b);
     }
 }

@@ -45,7 +45,10 @@ impl Layout {
         let (d, kv, mlp) = (config.hidden, config.kv_width(), config.mlp);
         let mut shapes = vec![
             ("lm_head.weight".to_owned(), vec![config.vocabulary, d]),
-            ("model.embed_tokens.weight".to_owned(), vec![config.vocabulary, d]),
+            (
+                "model.embed_tokens.weight".to_owned(),
+                vec![config.vocabulary, d],
+            ),
             ("model.norm.weight".to_owned(), vec![d]),
         ];
         for layer in 0..config.layers {
@@ -75,7 +78,9 @@ impl Layout {
             .collect();
         let find = |name: &str| {
             let index = tensors.binary_search_by(|t| t.name.as_str().cmp(name));
-            tensors[index.expect("every name below was listed above")].range.clone()
+            tensors[index.expect("every name below was listed above")]
+                .range
+                .clone()
         };
         let layers = (0..config.layers)
             .map(|layer| {
@@ -125,7 +130,10 @@ pub struct Parameters {
 impl Parameters {
     /// All +0.
     pub fn zeros(layout: &Arc<Layout>) -> Self {
-        Self { layout: Arc::clone(layout), data: vec![0.0; layout.elements()] }
+        Self {
+            layout: Arc::clone(layout),
+            data: vec![0.0; layout.elements()],
+        }
     }
 
     /// Takes each tensor from `source(name)`; `names` are all that the source holds.
@@ -138,7 +146,11 @@ impl Parameters {
         mut source: impl FnMut(&str) -> Option<Vec<f32>>,
     ) -> Result<Self, ModelError> {
         for name in names {
-            if layout.tensors.binary_search_by(|t| t.name.as_str().cmp(name)).is_err() {
+            if layout
+                .tensors
+                .binary_search_by(|t| t.name.as_str().cmp(name))
+                .is_err()
+            {
                 return Err(ModelError::ExtraTensor(name.to_owned()));
             }
         }
@@ -160,6 +172,9 @@ impl Parameters {
 
     /// Each tensor with its values, in name byte order.
     pub fn iter(&self) -> impl Iterator<Item = (&TensorSlot, &[f32])> {
-        self.layout.tensors.iter().map(|slot| (slot, &self.data[slot.range.clone()]))
+        self.layout
+            .tensors
+            .iter()
+            .map(|slot| (slot, &self.data[slot.range.clone()]))
     }
 }

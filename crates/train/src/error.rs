@@ -1,0 +1,86 @@
+//! What can stop a training run.
+
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// A broken condition of training.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// Reading or writing the run directory failed.
+    #[error(transparent)]
+    Release(#[from] glasswork_release::Error),
+    /// The data of the run could not be read.
+    #[error(transparent)]
+    Data(#[from] glasswork_data::Error),
+    /// The model cannot be built or fed.
+    #[error(transparent)]
+    Model(#[from] glasswork_model::ModelError),
+    /// The tokenizer made more tokens than the model has rows.
+    #[error("the sequence holds token {token}, but the model's vocabulary is {vocabulary}")]
+    Vocabulary {
+        /// Largest token seen.
+        token: u32,
+        /// Rows of the model's tables.
+        vocabulary: usize,
+    },
+    /// The data has other rows than the run consumes.
+    #[error("the prepared sequence has {found} rows of {found_tokens} tokens; the run needs {needed} rows of {needed_tokens}")]
+    Sequence {
+        /// Rows found.
+        found: u64,
+        /// Tokens per row found.
+        found_tokens: usize,
+        /// Rows needed.
+        needed: u64,
+        /// Tokens per row needed.
+        needed_tokens: usize,
+    },
+    /// A run directory that was begun with something else.
+    #[error("{path} was begun with another {what}: it records {recorded}, this is {found}")]
+    Changed {
+        /// The run directory.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// What the run recorded.
+        recorded: String,
+        /// What is here now.
+        found: String,
+    },
+    /// The state of a checkpoint is not the one that the ledger names.
+    #[error("checkpoint {step} holds state {found}, the ledger records {recorded}")]
+    State {
+        /// Step of the checkpoint.
+        step: u64,
+        /// Digest that the ledger records.
+        recorded: String,
+        /// Digest of what is there.
+        found: String,
+    },
+    /// A profile that this program does not compute.
+    #[error("numerics profile `{0}` is not implemented by this program")]
+    Profile(String),
+}
+
+impl TrainError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Release(error) => error.hint(),
+            Self::Data(error) => error.hint(),
+            Self::Model(_) => None,
+            Self::Vocabulary { .. } | Self::Sequence { .. } => {
+                Some("prepare the data again with this run.toml: `glasswork prep RUN.toml`".to_owned())
+            }
+            Self::Changed { .. } => Some(
+                "a run ends with what it began with: go back to that version, or start a new directory with `-o DIR`"
+                    .to_owned(),
+            ),
+            Self::State { .. } => {
+                Some("the checkpoint was damaged after it was written: `glasswork check` names the file".to_owned())
+            }
+            Self::Profile(_) => Some("this version computes `f32-v1`".to_owned()),
+        }
+    }
+}
