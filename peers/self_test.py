@@ -7,6 +7,7 @@ order, and a `transformers` Llama, with gradients and AdamW steps written out he
 the engine. So peers/llama.py and its schedule are held against an implementation not their own.
 """
 
+import hashlib
 import json
 import math
 import shutil
@@ -75,10 +76,14 @@ def make_data(root):
     half = len(texts) // 2
     documents = [("code", doc, text) for doc, text in enumerate(texts[:half])]
     documents += [("prose", half + doc, text) for doc, text in enumerate(texts[half:])]
+    table = pandas.DataFrame(documents, columns=["source_id", "doc", "text"])
+    table["content_hash"] = [hashlib.sha256(text.encode()).hexdigest() for text in table["text"]]
+    table["n_tokens"] = [len(tokenizer.encode(text).ids) for text in table["text"]]
+    table["split"] = ["held-out" if hash[0] == "0" else "train" for hash in table["content_hash"]]
     streams = {"code": [], "prose": []}  # (token, doc, place in doc)
-    for source, doc, text in documents:
-        ids = tokenizer.encode(text).ids + [0]
-        streams[source] += [(token, doc, place) for place, token in enumerate(ids)]
+    for row in table[table["split"] == "train"].sort_values("content_hash").itertuples():
+        ids = tokenizer.encode(row.text).ids + [0]
+        streams[row.source_id] += [(token, row.doc, place) for place, token in enumerate(ids)]
     sources = [
         {
             "id": source,
@@ -104,11 +109,10 @@ def make_data(root):
                 first = at
     numpy.save(root / "data/sequence/chunk-000.npy", numpy.array(rows, dtype="<u2"))
     names = ["step", "slot", "seq_start", "seq_end", "doc", "doc_tok_start", "epoch"]
-    pandas.DataFrame(segments, columns=names).to_parquet(
+    pandas.DataFrame(segments, columns=names, dtype="uint64").to_parquet(
         root / "data/sequence/chunk-000.segments.parquet"
     )
-    table = pandas.DataFrame(documents, columns=["source_id", "doc", "text"])
-    table[["doc", "source_id"]].to_parquet(root / "data/documents.parquet")
+    table.drop(columns="text").astype({"doc": "uint64"}).to_parquet(root / "data/documents.parquet")
     for source, group in table.groupby("source_id"):
         group[["doc", "text"]].to_parquet(root / f"data/text/{source}.parquet")
     return tokenizer, torch.tensor(rows).view(STEPS, BATCH, LENGTH + 1)
@@ -227,7 +231,9 @@ WRONGS = [
         root / "data/sequence/chunk-000.segments.parquet", lambda t: t.__setitem__("epoch", t["epoch"] + 1))),
     ("order_reference.py", "a document's place", lambda root: change_table(
         root / "data/sequence/chunk-000.segments.parquet",
-        lambda t: t.__setitem__("doc_tok_start", t["doc_tok_start"] + (t["seq_start"] > 0)))),
+        lambda t: t.__setitem__("doc_tok_start", t["doc_tok_start"] + (t.index == 7)))),
+    ("order_reference.py", "a document's length", lambda root: change_table(
+        root / "data/documents.parquet", lambda t: t.__setitem__("n_tokens", t["n_tokens"] + 1))),
     ("transformers_logits.py", "a logit", lambda root: change_tensor(
         root / "logits.safetensors", "logits", lambda t: t[0, 0, 0].add_(2e-4))),
     ("transformers_logits.py", "a missing logit", lambda root: change_tensor(
