@@ -70,7 +70,9 @@ def make_data(root):
     texts = [text for text in chunks if text.strip()]
     tokenizer = make_tokenizer(texts)
     tokenizer.save(str(root / "data" / "tokenizer.json"))
-    encodings = [{"text": t, "ids": tokenizer.encode(t).ids} for t in [*texts[:50], "naïve 日本\t\x00"]]
+    tokenizer.encode_special_tokens = True
+    samples = [*texts[:50], "naïve 日本\t\x00", "one<|endoftext|>two"]
+    encodings = [{"text": text, "ids": tokenizer.encode(text).ids} for text in samples]
     (root / "encodings.json").write_text(json.dumps(encodings))
 
     half = len(texts) // 2
