@@ -209,6 +209,16 @@ fn remove(path: &Path) -> Result<()> {
     result.map_err(|e| Error::io("remove", path, 0, e))
 }
 
+/// Removes a directory that a reader may be looking at: it is gone at once, whole.
+///
+/// It is renamed to a temporary name first, so that a kill in the middle leaves nothing half there.
+pub fn remove_dir(path: &Path) -> Result<()> {
+    let temporary = temporary_beside(path);
+    fs::rename(path, &temporary).map_err(|e| Error::io("remove", path, 0, e))?;
+    sync_directory(parent(path))?;
+    remove(&temporary)
+}
+
 /// Removes what interrupted writes left in `directory` and below; returns how many entries that was.
 ///
 /// Call it under the run's lock ([`crate::lock::RunLock`]): it takes every temporary name for an abandoned one.
@@ -348,6 +358,9 @@ mod tests {
         assert_eq!(sweep_stale(dir.path()).unwrap(), 2);
         assert_eq!(names(dir.path()), ["kept", "sub"]);
         assert_eq!(sweep_stale(&dir.path().join("absent")).unwrap(), 0);
+        remove_dir(&dir.path().join("sub")).unwrap();
+        assert_eq!(names(dir.path()), ["kept"]);
+        assert!(remove_dir(&dir.path().join("sub")).is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::atomic::{self, StagedDir};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::safetensors::{self, Dtype, SafeTensors, TensorView, valid_tensor_name};
+use crate::safetensors::{self, Dtype, SafeTensors, TensorInfo, TensorView, valid_tensor_name};
 use crate::state::{TensorEntry, state_digest};
 use crate::{canonical, files, layout};
 
@@ -290,7 +290,10 @@ pub fn read_checkpoint(dir: &Path) -> Result<Checkpoint> {
     let model = SafeTensors::open(&dir.join(layout::MODEL))?;
     let optimizer = SafeTensors::open(&dir.join(layout::OPTIMIZER))?;
     for (file, tensors) in [(layout::MODEL, &model), (layout::OPTIMIZER, &optimizer)] {
-        if let Some(mismatch) = compare(&manifest, file, tensors).next() {
+        if let Some(mismatch) = compare(&manifest, file, &tensors.digests())
+            .into_iter()
+            .next()
+        {
             let path = dir.join(file);
             return Err(match mismatch {
                 Mismatch::Digest {
@@ -337,44 +340,52 @@ enum Mismatch {
 }
 
 /// Every tensor of `file` that differs between manifest and file, by name.
-fn compare<'a>(
-    manifest: &'a CheckpointManifest,
-    file: &'static str,
-    tensors: &'a SafeTensors,
-) -> impl Iterator<Item = Mismatch> + 'a {
+fn compare(
+    manifest: &CheckpointManifest,
+    file: &str,
+    found: &BTreeMap<String, (TensorInfo, Digest)>,
+) -> Vec<Mismatch> {
     let named: BTreeMap<&str, &StoredTensor> = manifest
         .tensors
         .iter()
         .filter(|t| t.file == file)
         .map(|t| (t.name.as_str(), t))
         .collect();
-    let all: BTreeSet<&str> = named.keys().copied().chain(tensors.names()).collect();
-    all.into_iter().filter_map(move |name| {
-        let other = |expected: String, found: String| {
-            Some(Mismatch::Other {
+    let all: BTreeSet<&str> = named
+        .keys()
+        .copied()
+        .chain(found.keys().map(String::as_str))
+        .collect();
+    let describe = |dtype: Dtype, shape: &[u64]| format!("{} of shape {shape:?}", dtype.name());
+    let mut mismatches = Vec::new();
+    for name in all {
+        let mut other = |expected, found| {
+            mismatches.push(Mismatch::Other {
                 tensor: name.into(),
                 expected,
                 found,
-            })
+            });
         };
-        let describe = |dtype: Dtype, shape: &[u64]| format!("{} of shape {shape:?}", dtype.name());
-        match (named.get(name), tensors.info(name), tensors.bytes(name)) {
-            (None, ..) => other("nothing".into(), "a tensor".into()),
-            (Some(t), Ok(info), _) if (info.dtype, &info.shape) != (t.dtype, &t.shape) => other(
-                describe(t.dtype, &t.shape),
-                describe(info.dtype, &info.shape),
-            ),
-            (Some(t), _, Ok(bytes)) => {
-                let found = Digest::of(bytes);
-                (found != t.digest).then(|| Mismatch::Digest {
-                    tensor: name.into(),
-                    expected: t.digest,
-                    found,
-                })
+        match (named.get(name), found.get(name)) {
+            (Some(t), Some((info, digest))) => {
+                if (info.dtype, &info.shape) != (t.dtype, &t.shape) {
+                    other(
+                        describe(t.dtype, &t.shape),
+                        describe(info.dtype, &info.shape),
+                    );
+                } else if *digest != t.digest {
+                    mismatches.push(Mismatch::Digest {
+                        tensor: name.into(),
+                        expected: t.digest,
+                        found: *digest,
+                    });
+                }
             }
-            (Some(t), ..) => other(describe(t.dtype, &t.shape), "nothing".into()),
+            (Some(t), None) => other(describe(t.dtype, &t.shape), "no such tensor".into()),
+            (None, _) => other("no such tensor".into(), "a tensor".into()),
         }
-    })
+    }
+    mismatches
 }
 
 /// Everything in a checkpoint's directory that does not agree with its manifest, file by file, tensor by tensor.
@@ -420,23 +431,25 @@ pub fn verify_checkpoint(dir: &Path) -> Vec<Finding> {
         )));
     }
     for file in [layout::MODEL, layout::OPTIMIZER] {
-        match SafeTensors::open(&dir.join(file)) {
-            Ok(tensors) => findings.extend(compare(&manifest, file, &tensors).map(|mismatch| {
-                at(match mismatch {
-                    Mismatch::Digest {
-                        tensor,
-                        expected,
-                        found,
-                    } => Finding::new(relative(file), "digest of the tensor", expected, found)
-                        .at_tensor(tensor),
-                    Mismatch::Other {
-                        tensor,
-                        expected,
-                        found,
-                    } => Finding::new(relative(file), "type and shape", expected, found)
-                        .at_tensor(tensor),
-                })
-            })),
+        match safetensors::digests(&dir.join(file)) {
+            Ok(tensors) => findings.extend(compare(&manifest, file, &tensors).into_iter().map(
+                |mismatch| {
+                    at(match mismatch {
+                        Mismatch::Digest {
+                            tensor,
+                            expected,
+                            found,
+                        } => Finding::new(relative(file), "digest of the tensor", expected, found)
+                            .at_tensor(tensor),
+                        Mismatch::Other {
+                            tensor,
+                            expected,
+                            found,
+                        } => Finding::new(relative(file), "type and shape", expected, found)
+                            .at_tensor(tensor),
+                    })
+                },
+            )),
             Err(error) => findings.push(at(Finding::new(
                 relative(file),
                 "file",

@@ -14,7 +14,9 @@ use crate::error::{Error, Result};
 use crate::{canonical, files, hexfloat};
 
 mod document;
+mod keys;
 mod parse;
+mod raw;
 
 /// The numerics profiles that this format knows.
 pub const PROFILES: &[&str] = &["f32-v1"];

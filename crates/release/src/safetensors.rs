@@ -6,13 +6,14 @@
 //! library lets pass: duplicate keys, unknown fields, gaps between tensors, names that look like paths.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::canonical;
+use crate::digest::{self, Digest};
 use crate::error::{Error, Result};
 use crate::{atomic, files};
 
@@ -269,6 +270,19 @@ impl SafeTensors {
             .ok_or_else(|| self.fail(name, "is not in the file".into()))
     }
 
+    /// What each tensor is, and the digest of its bytes.
+    #[must_use]
+    pub fn digests(&self) -> BTreeMap<String, (TensorInfo, Digest)> {
+        let range = |info: &TensorInfo| {
+            self.start + info.range.0 as usize..self.start + info.range.1 as usize
+        };
+        let digest = |info: &TensorInfo| Digest::of(&self.file[range(info)]);
+        self.tensors
+            .iter()
+            .map(|(name, info)| (name.clone(), (info.clone(), digest(info))))
+            .collect()
+    }
+
     /// A tensor's little-endian bytes.
     pub fn bytes(&self, name: &str) -> Result<&[u8]> {
         let (start, end) = self.info(name)?.range;
@@ -298,6 +312,34 @@ impl SafeTensors {
             problem,
         }
     }
+}
+
+/// What each tensor of a file is, and the digest of its bytes, without holding more than a block in memory.
+pub fn digests(path: &Path) -> Result<BTreeMap<String, (TensorInfo, Digest)>> {
+    let (mut file, length) = files::open(path)?;
+    let head = head(&mut file, length, path)?;
+    let (tensors, _) = parse_header(&head[8..], length - head.len() as u64, path)?;
+    // Without gaps, reading in the order of the offsets meets every byte once.
+    let mut tensors: Vec<_> = tensors.into_iter().collect();
+    tensors.sort_by_key(|(_, info)| info.range);
+    let mut digests = BTreeMap::new();
+    for (name, info) in tensors {
+        let expected = info.range.1 - info.range.0;
+        let (digest, found) = digest::of_reader(Read::take(&mut file, expected))
+            .map_err(|e| Error::io("read", path, 0, e))?;
+        if found != expected {
+            let problem = format!(
+                "has {found} of {expected} bytes: the file became shorter while it was read"
+            );
+            return Err(Error::Tensor {
+                path: path.into(),
+                tensor: name,
+                problem,
+            });
+        }
+        digests.insert(name, (info, digest));
+    }
+    Ok(digests)
 }
 
 /// Reads the length and the header: 8 + n bytes.

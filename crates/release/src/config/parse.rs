@@ -6,6 +6,10 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::document::Document;
+use super::keys::{expect_known_keys, nearest};
+use super::raw::{
+    RawConfig, RawEvaluation, RawModel, RawOptimizer, RawSource, RawSplit, RawTraining,
+};
 use super::{
     Evaluation, Gate, Model, Optimizer, PROFILES, RunConfig, Source, SourceKind, Split, Tokenizer,
     Training,
@@ -13,175 +17,6 @@ use super::{
 use crate::canonical::MAX_INTEGER;
 use crate::error::{Error, Result};
 use crate::layout;
-
-/// The keys of every section; what is not here is refused with the nearest of these as advice.
-const KEYS: &[(&str, &[&str])] = &[
-    (
-        "",
-        &[
-            "format",
-            "name",
-            "seed",
-            "profile",
-            "model",
-            "tokenizer",
-            "source",
-            "gate",
-            "split",
-            "training",
-            "optimizer",
-            "evaluation",
-        ],
-    ),
-    (
-        "model",
-        &[
-            "architecture",
-            "vocabulary",
-            "hidden",
-            "layers",
-            "heads",
-            "kv_heads",
-            "mlp",
-            "sequence",
-            "rope_theta",
-            "norm_eps",
-            "initial_std",
-            "tied_head",
-        ],
-    ),
-    ("tokenizer", &["kind"]),
-    (
-        "source",
-        &[
-            "id",
-            "kind",
-            "weight",
-            "reference",
-            "lock",
-            "pins",
-            "licence",
-            "licence_evidence",
-            "attribution",
-        ],
-    ),
-    ("gate", &["allow"]),
-    ("split", &["held_out", "eval_bytes"]),
-    (
-        "training",
-        &[
-            "steps",
-            "batch",
-            "reduction_groups",
-            "checkpoint_steps",
-            "checkpoint_every",
-        ],
-    ),
-    (
-        "optimizer",
-        &[
-            "kind",
-            "learning_rate",
-            "final_learning_rate",
-            "warm_up_steps",
-            "beta1",
-            "beta2",
-            "epsilon",
-            "weight_decay",
-            "clip",
-        ],
-    ),
-    ("evaluation", &["prompts", "sample_tokens"]),
-];
-
-#[derive(Deserialize)]
-struct RawConfig {
-    format: u64,
-    name: String,
-    seed: u64,
-    profile: Option<String>,
-    model: RawModel,
-    tokenizer: Option<RawTokenizer>,
-    source: Vec<RawSource>,
-    gate: RawGate,
-    split: Option<RawSplit>,
-    training: RawTraining,
-    optimizer: RawOptimizer,
-    evaluation: Option<RawEvaluation>,
-}
-
-#[derive(Deserialize)]
-struct RawModel {
-    architecture: Option<String>,
-    vocabulary: usize,
-    hidden: usize,
-    layers: usize,
-    heads: usize,
-    kv_heads: Option<usize>,
-    mlp: usize,
-    sequence: usize,
-    rope_theta: Option<f64>,
-    norm_eps: Option<f64>,
-    initial_std: Option<f64>,
-    tied_head: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct RawTokenizer {
-    kind: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct RawSource {
-    id: String,
-    kind: SourceKind,
-    weight: u64,
-    reference: String,
-    lock: Option<String>,
-    pins: Option<String>,
-    licence: Option<String>,
-    licence_evidence: Option<String>,
-    attribution: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct RawGate {
-    allow: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct RawSplit {
-    held_out: Option<f64>,
-    eval_bytes: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct RawTraining {
-    steps: u64,
-    batch: usize,
-    reduction_groups: Option<usize>,
-    checkpoint_steps: Option<Vec<u64>>,
-    checkpoint_every: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct RawOptimizer {
-    kind: Option<String>,
-    learning_rate: f64,
-    final_learning_rate: Option<f64>,
-    warm_up_steps: Option<u64>,
-    beta1: Option<f64>,
-    beta2: Option<f64>,
-    epsilon: Option<f64>,
-    weight_decay: Option<f64>,
-    clip: Option<f64>,
-}
-
-#[derive(Deserialize)]
-struct RawEvaluation {
-    prompts: Option<Vec<String>>,
-    sample_tokens: Option<usize>,
-}
 
 const DEFAULT_PROMPTS: [&str; 3] = ["The ", "fn main() {\n", "This function returns"];
 
@@ -217,58 +52,6 @@ fn expect_format(text: &str, document: &Document<'_>, path: &Path) -> Result<()>
         )),
         None => Err(document.fail("format", "is missing", "write format = 1 as the first line")),
     }
-}
-
-fn expect_known_keys(document: &Document<'_>) -> Result<()> {
-    document.for_each_key(&mut |section, key, place| {
-        // A section inside an unknown section was refused with it.
-        let known = KEYS
-            .iter()
-            .find(|(name, _)| *name == section)
-            .map_or(&[][..], |(_, keys)| *keys);
-        if known.contains(&key) {
-            return Ok(());
-        }
-        let hint = match nearest(key, known) {
-            Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => match KEYS
-                .iter()
-                .find(|(_, keys)| !section.is_empty() && keys.contains(&key))
-            {
-                Some(("", _)) => format!("`{key}` belongs at the top, before the first section"),
-                Some((other, _)) => format!("`{key}` belongs in [{other}]"),
-                None => format!("the keys here are: {}", known.join(", ")),
-            },
-        };
-        Err(document.fail(place, "is not a known key", hint))
-    })
-}
-
-/// The known key that is at most a third of its letters away.
-fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
-    let (distance, best) = known.iter().map(|k| (edit_distance(key, k), *k)).min()?;
-    (distance <= 1.max(best.len() / 3)).then_some(best)
-}
-
-/// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b` (optimal string alignment).
-fn edit_distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                let mut best = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                    best = best.min(rows[i - 2][j - 2] + 1);
-                }
-                best
-            };
-        }
-    }
-    rows[a.len()][b.len()]
 }
 
 fn check(raw: RawConfig, at: &Document<'_>) -> Result<RunConfig> {
