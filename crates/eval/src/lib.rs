@@ -1,1 +1,23 @@
-//! Held-out bits per byte, greedy samples, verbatim stretches.
+//! What a checkpoint knows: held-out bits per byte, greedy samples, and what of them is quotation.
+//!
+//! **Owns** the evaluation of a release's own checkpoints on its own held-out text, filed as annexes
+//! (`evals/<step>/…`) in the result schema of lm-evaluation-harness.
+//!
+//! **Promises** scores that do not depend on batching: a document's likelihood has the same bits
+//! alone and among others. A score names the state digest that it was taken of; one that is there
+//! for the same state is not computed again.
+//!
+//! **Costs** one forward pass over the held-out text per checkpoint, one forward pass per sampled
+//! token.
+
+mod error;
+mod rolling;
+mod run;
+mod sample;
+mod verbatim;
+
+pub use error::EvalError;
+pub use rolling::{Window, windows};
+pub use run::{Watch, evaluate};
+pub use sample::continue_prompt;
+pub use verbatim::{MINIMUM_TOKENS, find_stretches};

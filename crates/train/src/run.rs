@@ -87,12 +87,12 @@ impl<'a> Run<'a> {
         let model = ModelConfig::from_run(&config)?;
         let store = SequenceStore::open(dir)?;
         let (needed, needed_tokens) =
-            (config.training.steps * config.training.batch, config.model.sequence as usize + 1);
+            (config.rows(), config.model.sequence + 1);
         if store.rows() < needed || store.row_tokens() != needed_tokens {
             let (found, found_tokens) = (store.rows(), store.row_tokens());
             return Err(TrainError::Sequence { found, found_tokens, needed, needed_tokens });
         }
-        let end_of_text = glasswork_data::END_OF_TEXT;
+        let end_of_text = glasswork_data::END_OF_TEXT_ID;
         let config_json = format!("{:#}\n", config_json(&model, end_of_text)).into_bytes();
         let stepper = Stepper::new(config.clone(), Engine::new(model, pool), store.sources().len(), micro_batch);
         Ok(Self {
@@ -198,7 +198,7 @@ impl<'a> Run<'a> {
     ) -> Result<(TrainState, Digest, u64), TrainError> {
         let steps = self.config.training.steps;
         let first = state.step;
-        let tokens = self.config.training.batch * self.config.model.sequence;
+        let tokens = self.config.tokens_per_step();
         watch.begin(first, steps, tokens);
         let targets: Vec<u64> = self.config.training.checkpoint_steps.clone();
         let left = targets.iter().filter(|&&step| step > first).count() as u64;
@@ -242,7 +242,7 @@ impl<'a> Run<'a> {
         let batches_digest = sequence::batches_digest(&batch_digests);
         let metrics_digest = self.metrics.rows_digest(from..to)?;
         let state_digest = state.digest(self.stepper.engine());
-        let tokens = to * self.config.training.batch * self.config.model.sequence;
+        let tokens = to * self.config.tokens_per_step();
         let inputs = Commitment {
             parent: parent.map(|(_, digest)| digest),
             config_digest: self.config.digest(),

@@ -54,7 +54,7 @@ impl Stepper {
     pub fn step(&mut self, state: &mut TrainState, batch: &Batch) -> Result<StepOutcome, TrainError> {
         let step = state.step + 1;
         let Partial { mut gradients, loss, sources } = self.gradient(&state.weights, batch)?;
-        let targets = self.run.training.batch * self.run.model.sequence;
+        let targets = self.run.tokens_per_step();
         let loss = loss / targets as f64;
         canonicalise_nan(&mut gradients.data);
         let tensors: Vec<&[f32]> = gradients.iter().map(|(_, values)| values).collect();
@@ -85,13 +85,13 @@ impl Stepper {
     /// When the batch holds a token outside the vocabulary.
     pub fn loss_and_gradient(&mut self, weights: &Parameters, batch: &Batch) -> Result<(f64, Parameters), TrainError> {
         let partial = self.gradient(weights, batch)?;
-        let targets = self.run.training.batch * self.run.model.sequence;
+        let targets = self.run.tokens_per_step();
         Ok((partial.loss / targets as f64, partial.gradients))
     }
 
     /// Sums over all groups, in the binary tree over group numbers.
     fn gradient(&mut self, weights: &Parameters, batch: &Batch) -> Result<Partial, TrainError> {
-        let groups = self.run.training.reduction_groups as usize;
+        let groups = self.run.training.reduction_groups;
         // Like carrying in binary addition: two sums of the same level make one of the next.
         let mut pending: Vec<(u32, Partial)> = Vec::new();
         for group in 0..groups {
@@ -118,8 +118,8 @@ impl Stepper {
         group: usize,
         groups: usize,
     ) -> Result<Partial, TrainError> {
-        let rows = self.run.training.batch as usize;
-        let sequence = self.run.model.sequence as usize;
+        let rows = self.run.training.batch;
+        let sequence = self.run.model.sequence;
         let (first, end) = (group * rows / groups, (group + 1) * rows / groups);
         let scale = (1.0 / (rows * sequence) as f64) as f32;
         let mut gradients = self.spare.pop().unwrap_or_else(|| Parameters::zeros(&weights.layout));
@@ -164,7 +164,7 @@ impl Stepper {
         (0..self.sources)
             .map(|source| {
                 let rows = batch.source.iter().filter(|&&s| s == source).count() as u64;
-                let targets = rows * self.run.model.sequence;
+                let targets = rows * self.run.model.sequence as u64;
                 let loss = if targets == 0 { f64::NAN } else { sums[source] / targets as f64 };
                 SourceLoss { targets, loss }
             })

@@ -1,0 +1,44 @@
+//! What can keep a replay from reaching a verdict.
+
+use thiserror::Error;
+
+/// A condition under which nothing can be said about a segment.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// Reading the release failed.
+    #[error(transparent)]
+    Release(#[from] glasswork_release::Error),
+    /// The data of the release could not be read.
+    #[error(transparent)]
+    Data(#[from] glasswork_data::Error),
+    /// The model cannot be built or fed.
+    #[error(transparent)]
+    Model(#[from] glasswork_model::ModelError),
+    /// Training failed.
+    #[error(transparent)]
+    Train(#[from] glasswork_train::TrainError),
+    /// No such segment.
+    #[error("the release has no segment {segment}; it has {count}")]
+    NoSegment {
+        /// Number asked for.
+        segment: usize,
+        /// Number there are.
+        count: usize,
+    },
+}
+
+impl ReplayError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Release(error) => error.hint(),
+            Self::Data(error) => error.hint(),
+            Self::Train(error) => error.hint(),
+            Self::Model(_) => None,
+            Self::NoSegment { .. } => {
+                Some("segments are numbered from 1; `glasswork check` lists the checkpoints".to_owned())
+            }
+        }
+    }
+}
