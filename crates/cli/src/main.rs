@@ -1,1 +1,28 @@
-fn main() {}
+//! The `glasswork` command: arguments, progress, exit codes. Everything else lives in the libraries.
+//!
+//! Results go to standard output, everything else to standard error. Exit codes: 0 it holds, 1 an
+//! error, 2 wrong usage, 3 a mismatch was found, 4 not enough evidence.
+
+mod args;
+mod code;
+mod commands;
+mod failure;
+mod machine;
+mod output;
+mod progress;
+
+use args::Cli;
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Exit code for a mismatch between what a release says and what is so.
+const MISMATCH: u8 = 3;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = output::Output::new(cli.json);
+    match commands::run(cli.command, &output) {
+        Ok(code) => code,
+        Err(failure) => failure.report(&output),
+    }
+}

@@ -1,0 +1,233 @@
+//! What the command line looks like.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Groups the commands by what a person wants; clap itself lists subcommands in one heap.
+const HELP: &str = "\
+{about}
+
+{usage-heading} {usage}
+
+Decide
+  report    RELEASE    One HTML page, Japanese and English: what is known, how far it was checked
+Inspect
+  check     RELEASE    Digests and chain; seconds
+  replay    RELEASE    Recompute segments of the training and compare every bit
+  eval      RELEASE    Held-out bits per byte and samples, at every checkpoint
+  trace     RELEASE    Which documents a step read, with their licences
+Produce
+  plan      RUN.toml   Size, memory, disk and time, before anything runs
+  prep      RUN.toml   Collect the text, check licences, make the training sequence
+  train     RUN.toml   Train, with checkpoints and ledger; goes on where it was stopped
+  export    hf RELEASE A folder that `transformers` loads
+  demo                 All of it on real text, in minutes
+
+`glasswork COMMAND --help` tells more.
+
+Options:
+{options}
+
+Exit codes: 0 it holds, 1 error, 2 wrong usage, 3 mismatch found, 4 not enough evidence.
+";
+
+/// Train a language model in the open; recompute, understand and judge one.
+#[derive(Debug, Parser)]
+#[command(name = "glasswork", version, help_template = HELP, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write one HTML page, Japanese and English: what is known, how far it was checked
+    Report(ReportArgs),
+    /// Check digests and chain of a release
+    Check(CheckArgs),
+    /// Recompute segments of the training and compare every bit
+    Replay(ReplayArgs),
+    /// Score checkpoints on held-out text and sample from them
+    Eval(EvalArgs),
+    /// Show which documents a step read, with their licences
+    Trace(TraceArgs),
+    /// Tell size, memory, disk and time before anything runs
+    Plan(PlanArgs),
+    /// Collect the text, check licences, make the training sequence
+    Prep(PrepArgs),
+    /// Train, with checkpoints and ledger; goes on where it was stopped
+    Train(TrainArgs),
+    /// Write a checkpoint for other programs
+    #[command(subcommand)]
+    Export(ExportCommand),
+    /// Run the whole way on real text
+    Demo(DemoArgs),
+}
+
+/// How to compute; changes the speed, never a bit of the result.
+#[derive(Debug, Args, Clone)]
+pub(crate) struct Compute {
+    /// Threads [default: all cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Sequences computed at a time; less needs less memory
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) micro_batch: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The release
+    pub(crate) release: PathBuf,
+    /// Where to write the page [default: RELEASE/report.html]
+    #[arg(short, long)]
+    pub(crate) output: Option<PathBuf>,
+    /// Language that the page opens in
+    #[arg(long, value_enum, default_value_t = Lang::En)]
+    pub(crate) lang: Lang,
+    /// Criteria of the decision [default: the ones that the page prints]
+    #[arg(long)]
+    pub(crate) criteria: Option<PathBuf>,
+    /// Root digest that the publisher announced
+    #[arg(long)]
+    pub(crate) root: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Lang {
+    /// Japanese
+    Ja,
+    /// English
+    En,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The release
+    pub(crate) release: PathBuf,
+    /// Root digest that the publisher announced; without it the publisher stays unverified
+    #[arg(long)]
+    pub(crate) root: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The release
+    pub(crate) release: PathBuf,
+    /// Segments to recompute, as in `3..5` or `2,7`; segment 1 starts at the initialisation
+    #[arg(long, conflicts_with = "sample")]
+    pub(crate) segments: Option<String>,
+    /// Recompute so many segments, drawn by this machine's own randomness
+    #[arg(long, default_value_t = 1)]
+    pub(crate) sample: usize,
+    /// Root digest that the publisher announced
+    #[arg(long)]
+    pub(crate) root: Option<String>,
+    /// Only compare: leave no statement under attestations/
+    #[arg(long)]
+    pub(crate) no_record: bool,
+    #[command(flatten)]
+    pub(crate) compute: Compute,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// The release
+    pub(crate) release: PathBuf,
+    /// Checkpoints to score, by step [default: all]
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) steps: Vec<u64>,
+    #[command(flatten)]
+    pub(crate) compute: Compute,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    /// The release
+    pub(crate) release: PathBuf,
+    /// The step (1 is the first update)
+    #[arg(long)]
+    pub(crate) step: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// A run file or a release
+    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) compute: Compute,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PrepArgs {
+    /// The run file
+    pub(crate) run: PathBuf,
+    /// Where the release grows [default: runs/NAME, the name from the run file]
+    #[arg(short, long)]
+    pub(crate) output: Option<PathBuf>,
+    /// Cargo's home, where downloaded crates lie [default: $CARGO_HOME or ~/.cargo]
+    #[arg(long)]
+    pub(crate) cargo_home: Option<PathBuf>,
+    /// The toolchain's HTML documentation [default: share/doc/rust/html of `rustc --print sysroot`]
+    #[arg(long)]
+    pub(crate) rust_docs: Option<PathBuf>,
+    /// Threads [default: all cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// The run file
+    pub(crate) run: PathBuf,
+    /// Where the release grows [default: runs/NAME, the name from the run file]
+    #[arg(short, long)]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) compute: Compute,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExportCommand {
+    /// A folder that `transformers` loads
+    Hf(ExportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The release
+    pub(crate) release: PathBuf,
+    /// Checkpoint to export, by step [default: the last]
+    #[arg(long)]
+    pub(crate) step: Option<u64>,
+    /// The folder to make; must not exist
+    #[arg(short, long)]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Where the release grows
+    #[arg(short, long, default_value = "runs/demo")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) compute: Compute,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_stands_in_a_group_of_the_help() {
+        for command in Cli::command().get_subcommands() {
+            let line = format!("\n  {} ", command.get_name());
+            assert!(HELP.contains(&line), "`{}` is in no group", command.get_name());
+        }
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,63 @@
+//! The commands. Each parses its arguments into what a library takes, calls it, prints the result.
+
+mod check;
+mod demo;
+mod drill;
+mod eval;
+mod export;
+mod plan;
+mod prep;
+mod replay;
+mod report;
+mod trace;
+mod train;
+
+use crate::args::{Command, ExportCommand};
+use crate::failure::Failure;
+use crate::output::Output;
+use glasswork_release::Digest;
+use glasswork_release::core_index::CoreIndex;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Runs one command.
+pub(crate) fn run(command: Command, output: &Output) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Report(args) => report::run(args, output),
+        Command::Check(args) => check::run(&args, output),
+        Command::Replay(args) => replay::run(&args, output),
+        Command::Eval(args) => eval::run(&args, output),
+        Command::Trace(args) => trace::run(&args, output),
+        Command::Plan(args) => plan::run(&args, output),
+        Command::Prep(args) => prep::run(args, output),
+        Command::Train(args) => train::run(args, output),
+        Command::Export(ExportCommand::Hf(args)) => export::run(&args, output),
+        Command::Demo(args) => demo::run(&args, output),
+    }
+}
+
+/// The root digest that a person typed.
+fn parse_root(root: Option<&String>) -> Result<Option<Digest>, Failure> {
+    root.map(|text| {
+        text.parse::<Digest>()
+            .map_err(|error| Failure::usage(error, "a root is 64 hexadecimal digits, as `glasswork check` prints it"))
+    })
+    .transpose()
+}
+
+/// The root that the release itself states: digest of its `core.json`.
+fn own_root(release: &Path) -> Result<Digest, Failure> {
+    Ok(CoreIndex::load(release)?.root()?)
+}
+
+/// Refuses to go on with a release whose root is not the pinned one.
+fn require_root(release: &Path, pinned: Option<Digest>) -> Result<Digest, Failure> {
+    let root = own_root(release)?;
+    match pinned {
+        Some(pinned) if pinned != root => Err(Failure::mismatch(
+            format!("core.json has the digest {root}, the publisher announced {pinned}"),
+            Some("`glasswork check RELEASE --root DIGEST` lists what differs".to_owned()),
+        )),
+        _ => Ok(root),
+    }
+}

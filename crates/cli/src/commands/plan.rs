@@ -1,0 +1,122 @@
+//! `plan`: what a run will need.
+
+use crate::args::PlanArgs;
+use crate::failure::Failure;
+use crate::machine;
+use crate::output::{Output, bytes, duration, grouped};
+use glasswork_model::{Engine, Layout, ModelConfig, Parameters, initialise};
+use glasswork_release::config::RunConfig;
+use glasswork_release::layout;
+use serde::Serialize;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+#[derive(Serialize)]
+struct Plan {
+    name: String,
+    parameters: u64,
+    matmul_parameters: u64,
+    tokens: u64,
+    steps: u64,
+    checkpoints: u64,
+    training_flops: f64,
+    checkpoint_bytes: u64,
+    disk_bytes: u64,
+    weights_bytes: u64,
+    optimizer_bytes: u64,
+    gradient_bytes: u64,
+    activation_bytes: u64,
+    threads: usize,
+    isa: &'static str,
+    micro_batch: u64,
+    /// Measured on one sequence just now.
+    measured_tokens_per_second: f64,
+    training_seconds: f64,
+}
+
+pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure> {
+    let file = if args.run.is_dir() { args.run.join(layout::RUN) } else { args.run.clone() };
+    let run = RunConfig::load(&file)?;
+    let model = ModelConfig::from_run(&run)?;
+    let pool = machine::pool(&args.compute)?;
+    let places = Layout::new(&model);
+    let parameters = places.elements() as u64;
+    let tokens = run.training.steps * run.tokens_per_step();
+    let micro_batch = u64::from(args.compute.micro_batch).min(run.training.batch as u64);
+    let rate = measure(&model, Arc::clone(&pool), run.seed)?;
+    let checkpoints = run.training.checkpoint_steps.len() as u64;
+    // A binary tree over G groups holds one partial gradient a level, and the one being made.
+    let gradients = u64::from(run.training.reduction_groups.ilog2()) + 1;
+    let plan = Plan {
+        name: run.name.clone(),
+        parameters,
+        matmul_parameters: model.matmul_parameters(),
+        tokens,
+        steps: run.training.steps,
+        checkpoints,
+        training_flops: model.training_flops_per_token() as f64 * tokens as f64,
+        checkpoint_bytes: 12 * parameters,
+        disk_bytes: checkpoints * 12 * parameters,
+        weights_bytes: 4 * parameters,
+        optimizer_bytes: 8 * parameters,
+        gradient_bytes: gradients * 4 * parameters,
+        activation_bytes: Engine::activation_bytes(&model, micro_batch),
+        threads: pool.threads(),
+        isa: pool.isa().name(),
+        micro_batch,
+        measured_tokens_per_second: rate,
+        training_seconds: tokens as f64 / rate,
+    };
+    output.result(&plan, || text(&plan));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tokens per second of forward and backward on one sequence of made-up tokens, best of three.
+fn measure(model: &ModelConfig, pool: Arc<glasswork_kernels::Pool>, seed: u64) -> Result<f64, Failure> {
+    let mut engine = Engine::new(model.clone(), pool);
+    let places = Arc::clone(engine.layout());
+    let weights = initialise(model, &places, seed);
+    let mut gradients = Parameters::zeros(&places);
+    let tokens: Vec<u32> = (0..=model.sequence).map(|i| (i * 7919 % model.vocabulary) as u32).collect();
+    let mut losses = vec![0.0; model.sequence];
+    let mut best = f64::INFINITY;
+    for _ in 0..3 {
+        let start = Instant::now();
+        engine.accumulate(&weights, &tokens, 1.0, &mut gradients, &mut losses)?;
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    Ok(model.sequence as f64 / best)
+}
+
+fn text(plan: &Plan) -> String {
+    let memory = plan.weights_bytes + plan.optimizer_bytes + plan.gradient_bytes + plan.activation_bytes;
+    format!(
+        "run `{}`\n\
+         parameters       {} ({} in matrix products)\n\
+         training         {} steps, {} tokens, {:.2e} floating-point operations\n\
+         memory           {}: weights {}, optimizer {}, gradients {}, activations {} (micro-batch {})\n\
+         disk             {} for {} checkpoints of {}\n\
+         time             about {} at {} tokens/s (measured on one sequence: {} threads, {}); update, digests and\n\
+         \x20                checkpoints come on top\n",
+        plan.name,
+        grouped(plan.parameters),
+        grouped(plan.matmul_parameters),
+        grouped(plan.steps),
+        grouped(plan.tokens),
+        plan.training_flops,
+        bytes(memory),
+        bytes(plan.weights_bytes),
+        bytes(plan.optimizer_bytes),
+        bytes(plan.gradient_bytes),
+        bytes(plan.activation_bytes),
+        plan.micro_batch,
+        bytes(plan.disk_bytes),
+        plan.checkpoints,
+        bytes(plan.checkpoint_bytes),
+        duration(plan.training_seconds),
+        grouped(plan.measured_tokens_per_second as u64),
+        plan.threads,
+        plan.isa,
+    )
+}
