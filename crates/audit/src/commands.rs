@@ -1,0 +1,59 @@
+//! The commands that a report shows, so that a reader can check it: one place that the command line's changes touch.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dossier::Dossier;
+
+/// A command and the catalogue id of what it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// Catalogue id, e.g. `check`.
+    pub id: String,
+    /// The command, as typed in the directory that holds the release.
+    pub command: String,
+}
+
+/// The commands with which a reader checks a release.
+#[must_use]
+pub fn commands(dossier: &Dossier) -> Vec<Command> {
+    let place = place(dossier);
+    let root = dossier.release.root.as_ref().map(|root| format!(" --root {root}")).unwrap_or_default();
+    let middle = dossier.metrics.as_ref().map_or(1, |metrics| (metrics.step.len() as u64).div_ceil(2).max(1));
+    let shown = |id: &str, command: String| Command { id: id.into(), command };
+    vec![
+        shown("check", format!("glasswork check {place}{root}")),
+        shown("replay_sample", format!("glasswork replay {place} --sample 20%")),
+        shown("replay_all", format!("glasswork replay {place}")),
+        shown("trace", format!("glasswork trace {place} --step {middle}")),
+        shown("eval", format!("glasswork eval {place}")),
+        shown("report", format!("glasswork report {place} -o report.html --lang ja")),
+    ]
+}
+
+pub(crate) fn check_against_root(place: &str) -> String {
+    format!("glasswork check {place} --root DIGEST")
+}
+
+/// Replays about `segments` of `all`, drawn at random.
+pub(crate) fn replay_more(place: &str, segments: u64, all: u64) -> String {
+    let share = (segments * 100).div_ceil(all.max(1)).min(100);
+    format!("glasswork replay {place} --sample {share}%")
+}
+
+pub(crate) fn evaluate(place: &str) -> String {
+    format!("glasswork eval {place}")
+}
+
+/// The release's name where it may stand on a command line as it is; anything else is not pasted into a shell.
+fn place(dossier: &Dossier) -> &str {
+    let name = dossier.release.name.as_str();
+    let plain = !name.starts_with('-') && glasswork_release::layout::valid_id("name", name).is_ok();
+    if plain { name } else { "RELEASE" }
+}
+
+/// How commands name the release: its name, or `RELEASE` where that is not a plain word.
+#[must_use]
+pub fn release_place(dossier: &Dossier) -> String {
+    place(dossier).to_owned()
+}

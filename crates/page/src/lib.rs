@@ -1,0 +1,67 @@
+//! The offline report: one HTML file that holds the page and the release's data, and needs nothing else.
+//!
+//! `web/` builds the page to one file with an empty place for the data; this crate embeds that file, reads a release
+//! through `glasswork-audit`, and fills the place. The result opens from disk without network: its content security
+//! policy names the digests of its one script and one style sheet and allows nothing else, and whatever text a release
+//! carries reaches the page as JSON and is shown as text.
+//!
+//! The data contract is [`Report`]; `web/src/report.ts` is the same in TypeScript, and a test holds the two together.
+//! Cost: what [`glasswork_audit::Dossier::read`] costs, and the file in memory once.
+
+mod error;
+mod html;
+mod report;
+
+use std::path::Path;
+
+use glasswork_audit::{Criteria, Dossier};
+use glasswork_release::annex::Program;
+use glasswork_release::{Digest, check};
+
+pub use error::{Error, Result};
+pub use report::{DecidedRun, Language, Report};
+
+/// How a report is made.
+pub struct Options<'a> {
+    /// The language that the page opens in; a reader switches it there.
+    pub language: Language,
+    /// The root by which the reader knows the publisher.
+    pub pinned_root: Option<Digest>,
+    /// The criteria to decide by.
+    pub criteria: Criteria,
+    /// What makes the report.
+    pub program: Program,
+    /// Told how far the check of the files is.
+    pub progress: &'a dyn Fn(check::Progress<'_>),
+}
+
+impl Options<'_> {
+    /// In this language, by the default criteria, with no root pinned.
+    #[must_use]
+    pub fn new(language: Language) -> Self {
+        let program = Program {
+            name: "glasswork".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            source_digest: None,
+        };
+        Self { language, pinned_root: None, criteria: Criteria::shipped(), program, progress: &|_| {} }
+    }
+}
+
+/// The report of a release, or of a run in progress, as one HTML file.
+///
+/// # Errors
+/// When the page was not built, or nothing can be said about the directory.
+pub fn report(release: &Path, options: &Options<'_>) -> Result<Vec<u8>> {
+    html::expect_built()?;
+    html::with_data(&report_data(release, options)?)
+}
+
+/// The data of a report, for `--json`.
+///
+/// # Errors
+/// When nothing can be said about the directory.
+pub fn report_data(release: &Path, options: &Options<'_>) -> Result<Report> {
+    let dossier = Dossier::read_with_progress(release, options.pinned_root, options.progress)?;
+    Ok(Report::new(dossier, options))
+}

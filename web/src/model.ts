@@ -1,0 +1,86 @@
+// What the parts of the page need from the report, computed once and without the page.
+
+import type { Claim, Report, Rung, Segment } from './report';
+import type { Words } from './words';
+
+export const rungs: Rung[] = ['declared', 'present', 'consistent', 'replayed_within_bound', 'replayed_bitwise'];
+
+/** The questions of the first screen; of each the first claims stand there, all of them stand below. */
+export const groups: { id: 'genuine' | 'repeatable' | 'data' | 'quality'; first: number; claims: string[] }[] = [
+  { id: 'genuine', first: 2, claims: ['files_intact', 'publisher_verified', 'chain_consistent', 'fault_found'] },
+  {
+    id: 'repeatable',
+    first: 2,
+    claims: [
+      'segments_replayed', 'independent_replay', 'checkpoints_complete', 'configuration_recorded', 'code_recorded',
+      'order_recorded',
+    ],
+  },
+  {
+    id: 'data',
+    first: 2,
+    claims: [
+      'licences_known', 'personal_data_screened', 'licences_allowed', 'model_licence', 'held_out_separate',
+      'verbatim_searched',
+    ],
+  },
+  {
+    id: 'quality',
+    first: 2,
+    claims: [
+      'held_out_better', 'safety_evaluated', 'loss_fell', 'held_out_not_rising', 'training_uneventful',
+      'benchmarks_run',
+    ],
+  },
+];
+
+export function claimSentence(claim: Claim, words: Words): string {
+  return words.look(`claim.${claim.id}.${claim.status}`, claim.params, claim.id);
+}
+
+/** For words inside words: reasons repeat the sentence of the claim that they speak of. */
+export function sentences(report: Report): (id: string, words: Words) => string {
+  const byId = new Map(report.claims.map((claim) => [claim.id, claim]));
+  return (id, words) => {
+    const claim = byId.get(id);
+    return claim ? claimSentence(claim, words) : id;
+  };
+}
+
+/** Claims in the order of the questions; claims that no question knows come last. */
+export function orderedClaims(report: Report): Claim[] {
+  const order = groups.flatMap((group) => group.claims);
+  const place = (claim: Claim) => {
+    const index = order.indexOf(claim.id);
+    return index < 0 ? order.length : index;
+  };
+  return [...report.claims].sort((left, right) => place(left) - place(right));
+}
+
+/** Chance that n segments drawn at random include a bad one, if a share f of all is bad: 1 − (1 − f)ⁿ. */
+export function detectionChance(badShare: number, drawn: number): number {
+  return 1 - (1 - badShare) ** drawn;
+}
+
+export function replayedSegments(segments: Segment[]): Segment[] {
+  return segments.filter((segment) => segment.verdict === 'bitwise_equal');
+}
+
+/** Cuts `text` (whose offsets count UTF-8 bytes) into stretches that are marked and those that are not. */
+export function marked(text: string, marks: { start: number; text: string }[]): { text: string; mark: boolean }[] {
+  const raw = new TextEncoder().encode(text);
+  const flags = new Uint8Array(raw.length);
+  for (const mark of marks) {
+    const length = new TextEncoder().encode(mark.text).length;
+    flags.fill(1, Math.max(0, mark.start), Math.min(raw.length, mark.start + length));
+  }
+  const pieces: { text: string; mark: boolean }[] = [];
+  let begin = 0;
+  for (let end = 1; end <= raw.length; end += 1) {
+    if (end === raw.length || flags[end] !== flags[begin]) {
+      pieces.push({ text: new TextDecoder().decode(raw.subarray(begin, end)), mark: flags[begin] === 1 });
+      begin = end;
+    }
+  }
+  return pieces;
+}
