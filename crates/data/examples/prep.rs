@@ -26,26 +26,47 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let run = Path::new(run);
     let config = RunConfig::load(run)?;
-    let places = Places { cargo_home: cargo_home.into(), rust_docs: rust_docs.into() };
+    let places = Places {
+        cargo_home: cargo_home.into(),
+        rust_docs: rust_docs.into(),
+    };
     let here = run.parent().unwrap_or(Path::new("."));
     let report = prep(&config, here, &places, Path::new(out), &Names)
         .map_err(|error| format!("{error}\nhint: {}", error.hint().unwrap_or_default()))?;
     println!("already done: {}", report.already_done);
     for source in &report.sources.sources {
-        println!("\n{}: train {:?}, held out {:?}", source.id, source.train, source.held_out);
+        println!(
+            "\n{}: train {:?}, held out {:?}",
+            source.id, source.train, source.held_out
+        );
         for stage in &source.stages {
-            println!("  after {}: {} documents, {} bytes", stage.stage, stage.documents, stage.bytes);
+            println!(
+                "  after {}: {} documents, {} bytes",
+                stage.stage, stage.documents, stage.bytes
+            );
         }
         for rule in &source.rejected {
-            println!("  {} {}: {} documents, {} bytes", rule.stage, rule.rule, rule.documents, rule.bytes);
+            println!(
+                "  {} {}: {} documents, {} bytes",
+                rule.stage, rule.rule, rule.documents, rule.bytes
+            );
         }
         for language in &source.languages {
-            println!("  {}: {} documents, {} bytes", language.lang, language.documents, language.bytes);
+            println!(
+                "  {}: {} documents, {} bytes",
+                language.lang, language.documents, language.bytes
+            );
         }
         for licence in &source.licences {
-            println!("  {} ({:?}): {} documents", licence.spdx, licence.class, licence.documents);
+            println!(
+                "  {} ({:?}): {} documents",
+                licence.spdx, licence.class, licence.documents
+            );
         }
     }
-    println!("\n{:#?}\nsequence {}", report.mixture, report.sequence_digest);
+    println!(
+        "\n{:#?}\nsequence {}",
+        report.mixture, report.sequence_digest
+    );
     Ok(())
 }

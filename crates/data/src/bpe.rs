@@ -30,12 +30,14 @@ struct Word {
 ///
 /// `symbols` start the vocabulary; every character of every word must be one of them.
 pub(crate) fn train(mut symbols: Vec<String>, counts: &[(String, u64)], size: usize) -> Trained {
-    let mut ids: BTreeMap<String, u32> =
-        symbols.iter().cloned().zip(0..).collect();
+    let mut ids: BTreeMap<String, u32> = symbols.iter().cloned().zip(0..).collect();
     let mut words: Vec<Word> = counts
         .iter()
         .map(|(word, count)| Word {
-            symbols: word.chars().map(|c| ids[c.encode_utf8(&mut [0; 4]) as &str]).collect(),
+            symbols: word
+                .chars()
+                .map(|c| ids[c.encode_utf8(&mut [0; 4]) as &str])
+                .collect(),
             count: i64::try_from(*count).expect("a count of words in memory"),
         })
         .collect();
@@ -49,12 +51,16 @@ pub(crate) fn train(mut symbols: Vec<String>, counts: &[(String, u64)], size: us
         }
     }
     // Highest count first, then the lowest pair. Entries go stale and are renewed when they surface.
-    let mut queue: BinaryHeap<(i64, std::cmp::Reverse<Pair>)> =
-        pairs.iter().map(|(pair, record)| (record.count, std::cmp::Reverse(*pair))).collect();
+    let mut queue: BinaryHeap<(i64, std::cmp::Reverse<Pair>)> = pairs
+        .iter()
+        .map(|(pair, record)| (record.count, std::cmp::Reverse(*pair)))
+        .collect();
 
     let mut merges = Vec::new();
     while symbols.len() < size {
-        let Some((count, std::cmp::Reverse(pair))) = queue.pop() else { break };
+        let Some((count, std::cmp::Reverse(pair))) = queue.pop() else {
+            break;
+        };
         let record = pairs.get_mut(&pair).expect("queued pairs have a record");
         if record.count != count {
             if record.count > 0 {
@@ -131,7 +137,10 @@ mod tests {
 
     fn trained(words: &[(&str, u64)], size: usize) -> Trained {
         let alphabet = ["a", "b", "c", "d"].map(String::from).to_vec();
-        let words: Vec<_> = words.iter().map(|(word, count)| ((*word).into(), *count)).collect();
+        let words: Vec<_> = words
+            .iter()
+            .map(|(word, count)| ((*word).into(), *count))
+            .collect();
         train(alphabet, &words, size)
     }
 
@@ -167,7 +176,10 @@ mod tests {
     #[test]
     fn one_string_is_one_symbol() {
         // `ab`+`c` and `a`+`bc` both give `abc`.
-        let result = trained(&[("ab", 9), ("abc", 5), ("bcbc", 8), ("bc", 20), ("abcd", 2)], 12);
+        let result = trained(
+            &[("ab", 9), ("abc", 5), ("bcbc", 8), ("bc", 20), ("abcd", 2)],
+            12,
+        );
         let mut seen = result.symbols.clone();
         seen.sort();
         seen.dedup();

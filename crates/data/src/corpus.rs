@@ -62,11 +62,20 @@ pub(crate) fn assemble(collected: Vec<Collected>, held_out: f64) -> Vec<Document
     drop_duplicates(&mut documents);
     let threshold = held_out_threshold(held_out);
     for document in &mut documents {
-        let Candidate { refused: None, content_hash: Some(hash), .. } = &document.candidate else {
+        let Candidate {
+            refused: None,
+            content_hash: Some(hash),
+            ..
+        } = &document.candidate
+        else {
             continue;
         };
         let held_out = u128::from(leading_word(hash)) < threshold;
-        document.split = if held_out { Split::HeldOut } else { Split::Train };
+        document.split = if held_out {
+            Split::HeldOut
+        } else {
+            Split::Train
+        };
     }
     documents
 }
@@ -143,30 +152,55 @@ mod tests {
     }
 
     fn collected(documents: &[(&str, &str)]) -> Collected {
-        let candidates = documents.iter().map(|(id, text)| candidate(id, text)).collect();
-        Collected { candidates, packages: vec![], entries: 0, evidence: None }
+        let candidates = documents
+            .iter()
+            .map(|(id, text)| candidate(id, text))
+            .collect();
+        Collected {
+            candidates,
+            packages: vec![],
+            entries: 0,
+            evidence: None,
+        }
     }
 
     #[test]
     fn the_first_source_keeps_a_shared_text() {
         let documents = assemble(
-            vec![collected(&[("a", "one"), ("b", "two"), ("c", "two")]), collected(&[("a", "one")])],
+            vec![
+                collected(&[("a", "one"), ("b", "two"), ("c", "two")]),
+                collected(&[("a", "one")]),
+            ],
             0.0,
         );
         let splits: Vec<_> = documents.iter().map(|document| document.split).collect();
-        assert_eq!(splits, [Split::Train, Split::Train, Split::Rejected, Split::Rejected]);
+        assert_eq!(
+            splits,
+            [Split::Train, Split::Train, Split::Rejected, Split::Rejected]
+        );
         assert_eq!(documents[3].dup_cluster, 0);
         assert_eq!(documents[2].dup_cluster, 1);
         assert_eq!((documents[0].dup_count, documents[1].dup_count), (2, 2));
-        assert_eq!(documents[3].candidate.refused.as_ref().expect("rejected").rule, "exact-duplicate");
+        assert_eq!(
+            documents[3]
+                .candidate
+                .refused
+                .as_ref()
+                .expect("rejected")
+                .rule,
+            "exact-duplicate"
+        );
         assert!(documents[3].candidate.text.is_empty());
     }
 
     #[test]
     fn rejected_text_makes_no_cluster() {
         let mut first = collected(&[("a", "one")]);
-        first.candidates[0].refused =
-            Some(Refusal { stage: Stage::Licence, rule: "licence-missing", found: String::new() });
+        first.candidates[0].refused = Some(Refusal {
+            stage: Stage::Licence,
+            rule: "licence-missing",
+            found: String::new(),
+        });
         let documents = assemble(vec![first, collected(&[("b", "one")])], 0.0);
         assert_eq!(documents[0].split, Split::Rejected);
         assert_eq!(documents[1].split, Split::Train);
@@ -176,13 +210,22 @@ mod tests {
     #[test]
     fn held_out_documents_follow_their_hash_alone() {
         let texts: Vec<String> = (0..4000).map(|n| format!("document {n}")).collect();
-        let pairs: Vec<_> = texts.iter().map(|text| (text.as_str(), text.as_str())).collect();
+        let pairs: Vec<_> = texts
+            .iter()
+            .map(|text| (text.as_str(), text.as_str()))
+            .collect();
         let held = |fraction| {
             let documents = assemble(vec![collected(&pairs)], fraction);
-            documents.iter().map(|document| document.split == Split::HeldOut).collect::<Vec<_>>()
+            documents
+                .iter()
+                .map(|document| document.split == Split::HeldOut)
+                .collect::<Vec<_>>()
         };
         let (few, more) = (held(0.05), held(0.1));
-        assert!(few.iter().zip(&more).all(|(few, more)| more | !few), "a larger fraction only adds");
+        assert!(
+            few.iter().zip(&more).all(|(few, more)| more | !few),
+            "a larger fraction only adds"
+        );
         let count = few.iter().filter(|held| **held).count();
         assert!((140..260).contains(&count), "{count} of 4000 at 5%");
         assert!(held(0.0).iter().all(|held| !held));
@@ -191,10 +234,15 @@ mod tests {
 
     #[test]
     fn canonical_order_is_by_content() {
-        let documents = assemble(vec![collected(&[("a", "one"), ("b", "two"), ("c", "three")])], 0.0);
+        let documents = assemble(
+            vec![collected(&[("a", "one"), ("b", "two"), ("c", "three")])],
+            0.0,
+        );
         let order = training_order(&documents, 0);
-        let hashes: Vec<_> =
-            order.iter().map(|&n| documents[n as usize].candidate.content_hash).collect();
+        let hashes: Vec<_> = order
+            .iter()
+            .map(|&n| documents[n as usize].candidate.content_hash)
+            .collect();
         assert!(hashes.is_sorted());
         assert_eq!(order.len(), 3);
     }

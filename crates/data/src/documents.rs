@@ -57,9 +57,18 @@ impl Records {
         let path = release.join(layout::DOCUMENTS);
         let table = Table::read(&path)?;
         let records = Self { path, table };
-        if records.table.u64("doc")?.iter().zip(0..).any(|(doc, row): (&u64, u64)| *doc != row) {
+        if records
+            .table
+            .u64("doc")?
+            .iter()
+            .zip(0..)
+            .any(|(doc, row): (&u64, u64)| *doc != row)
+        {
             let reason = "documents are not numbered 0, 1, 2, …".into();
-            return Err(Error::Inconsistent { path: records.path, reason });
+            return Err(Error::Inconsistent {
+                path: records.path,
+                reason,
+            });
         }
         Ok(records)
     }
@@ -69,9 +78,14 @@ impl Records {
     }
 
     pub(crate) fn get(&self, doc: u64) -> Result<Document> {
-        let row = usize::try_from(doc).ok().filter(|row| *row < self.table.rows());
+        let row = usize::try_from(doc)
+            .ok()
+            .filter(|row| *row < self.table.rows());
         let Some(row) = row else {
-            return Err(Error::NoDocument { doc, reason: format!("there are {}", self.table.rows()) });
+            return Err(Error::NoDocument {
+                doc,
+                reason: format!("there are {}", self.table.rows()),
+            });
         };
         let text = |column: &str| Ok::<_, Error>(self.table.utf8(column)?[row].clone());
         Ok(Document {
@@ -97,7 +111,12 @@ impl Records {
 /// no such table: see [`Document::has_text`].
 pub fn texts(release: &Path, source: &str) -> Result<BTreeMap<u64, String>> {
     let table = Table::read(&release.join(layout::text(source)?))?;
-    Ok(table.u64("doc")?.iter().copied().zip(table.utf8("text")?.iter().cloned()).collect())
+    Ok(table
+        .u64("doc")?
+        .iter()
+        .copied()
+        .zip(table.utf8("text")?.iter().cloned())
+        .collect())
 }
 
 /// A document's record and, where the release carries it, its text.
@@ -106,7 +125,11 @@ pub fn texts(release: &Path, source: &str) -> Result<BTreeMap<u64, String>> {
 /// A number that the release does not have, or tables that cannot be read.
 pub fn document(release: &Path, doc: u64) -> Result<(Document, Option<String>)> {
     let record = Records::load(release)?.get(doc)?;
-    let text = if record.has_text { texts(release, &record.source)?.remove(&doc) } else { None };
+    let text = if record.has_text {
+        texts(release, &record.source)?.remove(&doc)
+    } else {
+        None
+    };
     Ok((record, text))
 }
 
@@ -126,7 +149,10 @@ pub fn held_out(release: &Path, max_bytes: u64) -> Result<Vec<HeldOut>> {
     let mut chosen: BTreeMap<String, Vec<(Option<String>, u64)>> = BTreeMap::new();
     for record in documents(release)? {
         if record.split == "held-out" && record.has_text {
-            chosen.entry(record.source).or_default().push((record.content_hash, record.doc));
+            chosen
+                .entry(record.source)
+                .or_default()
+                .push((record.content_hash, record.doc));
         }
     }
     let mut out = Vec::new();
@@ -140,12 +166,23 @@ pub fn held_out(release: &Path, max_bytes: u64) -> Result<Vec<HeldOut>> {
             }
             let Some(mut text) = texts.remove(&doc) else {
                 let reason = format!("document {doc} has no text");
-                return Err(Error::Inconsistent { path: release.join(layout::text(&source)?), reason });
+                return Err(Error::Inconsistent {
+                    path: release.join(layout::text(&source)?),
+                    reason,
+                });
             };
             text.truncate(text.floor_char_boundary(left));
-            left = if text.is_empty() { 0 } else { left - text.len() };
+            left = if text.is_empty() {
+                0
+            } else {
+                left - text.len()
+            };
             if !text.is_empty() {
-                out.push(HeldOut { source: source.clone(), doc, text });
+                out.push(HeldOut {
+                    source: source.clone(),
+                    doc,
+                    text,
+                });
             }
         }
     }

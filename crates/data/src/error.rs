@@ -63,8 +63,8 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// A pinned documentation file is not on this machine.
-    #[error("{path} is pinned but missing")]
+    /// A page or a licence's evidence that the run names is not on this machine.
+    #[error("the run needs {path}, which is missing")]
     PinnedMissing {
         /// Where it should be.
         path: PathBuf,
@@ -100,7 +100,9 @@ pub enum Error {
         reason: String,
     },
     /// Gates and filters left nothing to train on.
-    #[error("source `{id}` ({kind}) has no training document left: {seen} seen, {rejected} rejected, {held_out} held out")]
+    #[error(
+        "source `{id}` ({kind}) has no training document left: {seen} seen, {rejected} rejected, {held_out} held out"
+    )]
     NoDocuments {
         /// The source.
         id: String,
@@ -205,6 +207,9 @@ impl Error {
     }
 
     pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        move |source| Self::Read { path: path.into(), source }
+        move |source| Self::Read {
+            path: path.into(),
+            source,
+        }
     }
 }

@@ -43,7 +43,10 @@ impl Mixture {
         let mut total = 0u64;
         for (at, source) in sources.iter().enumerate() {
             if at > 0 && sources[at - 1].id == source.id {
-                return Err(Error::Mixture(format!("source `{}` is named twice", source.id)));
+                return Err(Error::Mixture(format!(
+                    "source `{}` is named twice",
+                    source.id
+                )));
             }
             if source.weight == 0 || source.windows == 0 {
                 return Err(Error::Mixture(format!(
@@ -84,7 +87,10 @@ impl Mixture {
                 (low, m) = (middle, m - taken);
             }
         }
-        (low, u64::try_from(m).expect("a count of positions never exceeds the position"))
+        (
+            low,
+            u64::try_from(m).expect("a count of positions never exceeds the position"),
+        )
     }
 
     /// The position of a source's `index`-th window: `locate(position_of(s, i)) == (s, i)`.
@@ -110,7 +116,11 @@ impl Mixture {
         let mut m = u128::from(index);
         for (left, right, is_left) in path.into_iter().rev() {
             let total = left + right;
-            m = if is_left { ((m + 1) * total).div_ceil(left) - 1 } else { m * total / right };
+            m = if is_left {
+                ((m + 1) * total).div_ceil(left) - 1
+            } else {
+                m * total / right
+            };
             if m > u128::from(u64::MAX) {
                 return None;
             }
@@ -142,8 +152,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn mixture(weights: &[u64]) -> Mixture {
-        let source =
-            |(i, &weight)| MixtureSource { id: format!("s{i:03}"), weight, windows: 1 };
+        let source = |(i, &weight)| MixtureSource {
+            id: format!("s{i:03}"),
+            weight,
+            windows: 1,
+        };
         Mixture::new(weights.iter().enumerate().map(source).collect()).expect("valid")
     }
 
@@ -200,7 +213,11 @@ mod tests {
 
     #[test]
     fn refuses_what_has_no_meaning() {
-        let source = |id: &str, weight, windows| MixtureSource { id: id.into(), weight, windows };
+        let source = |id: &str, weight, windows| MixtureSource {
+            id: id.into(),
+            weight,
+            windows,
+        };
         assert!(Mixture::new(vec![]).is_err());
         assert!(Mixture::new(vec![source("a", 0, 1)]).is_err());
         assert!(Mixture::new(vec![source("a", 1, 0)]).is_err());

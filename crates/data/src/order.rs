@@ -43,9 +43,16 @@ pub struct Order {
 impl Order {
     /// The order over these sources; each gets a permutation key from the seed and its id.
     pub fn new(seed: u64, mixture: Mixture) -> Self {
-        let keys = mixture.sources().iter().map(|source| permutation_key(seed, &source.id));
+        let keys = mixture
+            .sources()
+            .iter()
+            .map(|source| permutation_key(seed, &source.id));
         let keys = keys.collect();
-        Self { seed, mixture, keys }
+        Self {
+            seed,
+            mixture,
+            keys,
+        }
     }
 
     /// The sources, in the byte order of their ids.
@@ -69,7 +76,11 @@ impl Order {
         let windows = self.sources()[source].windows;
         let epoch = index / windows;
         let permutation = Permutation::new(windows, self.keys[source], epoch);
-        Window { source, epoch, window: permutation.forward(index % windows) }
+        Window {
+            source,
+            epoch,
+            window: permutation.forward(index % windows),
+        }
     }
 
     /// Every position below `rows` at which this window of this source is read: one per epoch.
@@ -83,17 +94,22 @@ impl Order {
         rows: u64,
     ) -> impl Iterator<Item = u64> + '_ {
         let windows = self.sources()[source].windows;
-        (0..).map_while(move |epoch: u64| {
-            let permutation = Permutation::new(windows, self.keys[source], epoch);
-            let index = epoch.checked_mul(windows)?.checked_add(permutation.inverse(window))?;
-            // Within one epoch positions are shuffled, but every one of epoch e + 1 lies after
-            // all of epoch e: the first position past the end ends the walk only when its whole
-            // epoch starts past the end, so an unreached window is skipped, not the end.
-            let first = self.mixture.position_of(source, epoch.checked_mul(windows)?)?;
-            (first < rows).then(|| self.mixture.position_of(source, index))
-        })
-        .flatten()
-        .filter(move |&position| position < rows)
+        (0..)
+            .map_while(move |epoch: u64| {
+                let permutation = Permutation::new(windows, self.keys[source], epoch);
+                let index = epoch
+                    .checked_mul(windows)?
+                    .checked_add(permutation.inverse(window))?;
+                // Within one epoch positions are shuffled, but every one of epoch e + 1 lies after
+                // all of epoch e: the first position past the end ends the walk only when its whole
+                // epoch starts past the end, so an unreached window is skipped, not the end.
+                let first = self
+                    .mixture
+                    .position_of(source, epoch.checked_mul(windows)?)?;
+                (first < rows).then(|| self.mixture.position_of(source, index))
+            })
+            .flatten()
+            .filter(move |&position| position < rows)
     }
 }
 
@@ -102,7 +118,11 @@ impl Order {
 fn permutation_key(seed: u64, source: &str) -> [u64; 2] {
     let digest = Digest::of_parts(KEY_DOMAIN, &[&seed.to_le_bytes(), source.as_bytes()]);
     let word = |at: usize| {
-        u64::from_le_bytes(digest.0[at..at + 8].try_into().expect("eight bytes of thirty-two"))
+        u64::from_le_bytes(
+            digest.0[at..at + 8]
+                .try_into()
+                .expect("eight bytes of thirty-two"),
+        )
     };
     [word(0), word(8)]
 }
@@ -151,15 +171,19 @@ impl MixtureFile {
     /// Describes `order` for a run of `rows` rows; `tokens[i]` belongs to `order.sources()[i]`.
     pub fn describe(order: &Order, sequence_length: u64, rows: u64, tokens: &[u64]) -> Self {
         let counts = order.mixture.counts(rows);
-        let sources = order.sources().iter().enumerate().map(|(at, source)| MixtureEntry {
-            id: source.id.clone(),
-            weight: source.weight,
-            tokens: tokens[at],
-            windows: source.windows,
-            rows: counts[at],
-            epochs_used: counts[at].div_ceil(source.windows),
-            permutation_key: key_to_hex(order.keys[at]),
-        });
+        let sources = order
+            .sources()
+            .iter()
+            .enumerate()
+            .map(|(at, source)| MixtureEntry {
+                id: source.id.clone(),
+                weight: source.weight,
+                tokens: tokens[at],
+                windows: source.windows,
+                rows: counts[at],
+                epochs_used: counts[at].div_ceil(source.windows),
+                permutation_key: key_to_hex(order.keys[at]),
+            });
         Self {
             format: MIXTURE_FORMAT,
             seed: order.seed.to_string(),
@@ -176,7 +200,10 @@ impl MixtureFile {
     pub fn order(&self) -> Result<Order> {
         let wrong = |what: String| Err(Error::Mixture(what));
         if self.format != MIXTURE_FORMAT {
-            return wrong(format!("format {} where {MIXTURE_FORMAT} is known", self.format));
+            return wrong(format!(
+                "format {} where {MIXTURE_FORMAT} is known",
+                self.format
+            ));
         }
         let Ok(seed) = self.seed.parse::<u64>() else {
             return wrong(format!("seed `{}` is no 64-bit integer", self.seed));
@@ -200,7 +227,9 @@ impl MixtureFile {
             }
         }
         if Self::describe(&order, self.sequence_length, self.rows, &tokens) != *self {
-            return wrong("its order of sources, rows, epochs or keys do not follow from it".into());
+            return wrong(
+                "its order of sources, rows, epochs or keys do not follow from it".into(),
+            );
         }
         Ok(order)
     }

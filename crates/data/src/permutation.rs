@@ -44,10 +44,16 @@ impl Permutation {
         let half_bits = bits.div_ceil(2).max(1);
         let mut round_keys = [0; ROUNDS];
         for (round, slot) in round_keys.iter_mut().enumerate() {
-            let counter = epoch.wrapping_mul(ROUNDS as u64).wrapping_add(round as u64 + 1);
+            let counter = epoch
+                .wrapping_mul(ROUNDS as u64)
+                .wrapping_add(round as u64 + 1);
             *slot = mix(key[round % 2].wrapping_add(GOLDEN.wrapping_mul(counter)));
         }
-        Self { n, half_bits, round_keys }
+        Self {
+            n,
+            half_bits,
+            round_keys,
+        }
     }
 
     /// How many elements are permuted.
@@ -147,10 +153,15 @@ mod tests {
                 counts[((i % modulus) * modulus + permutation.forward(i) % modulus) as usize] += 1;
             }
             let expected = n as f64 / (modulus * modulus) as f64;
-            let chi: f64 =
-                counts.iter().map(|&c| (f64::from(c) - expected).powi(2) / expected).sum();
+            let chi: f64 = counts
+                .iter()
+                .map(|&c| (f64::from(c) - expected).powi(2) / expected)
+                .sum();
             let freedom = ((modulus - 1) * (modulus - 1)) as f64;
-            assert!(chi < freedom + 5.0 * (2.0 * freedom).sqrt(), "mod {modulus}: chi² {chi}");
+            assert!(
+                chi < freedom + 5.0 * (2.0 * freedom).sqrt(),
+                "mod {modulus}: chi² {chi}"
+            );
         }
     }
 

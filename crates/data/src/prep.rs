@@ -134,7 +134,10 @@ fn inputs_digest(config: &RunConfig, pins: &[PinFile]) -> Result<Digest> {
         "steps": config.training.steps,
         "batch": config.training.batch,
     });
-    Ok(Digest::of_parts("glasswork/prep/1", &[&canonical::to_canonical(&inputs)?]))
+    Ok(Digest::of_parts(
+        "glasswork/prep/1",
+        &[&canonical::to_canonical(&inputs)?],
+    ))
 }
 
 /// Builds `data/` and puts it in its place.
@@ -170,9 +173,11 @@ fn build(
     drop(tokens);
 
     // The text and the tables compress; the sequence does not.
-    let text: u64 = documents.iter().map(|document| document.candidate.text.len() as u64).sum();
+    let text: u64 = documents
+        .iter()
+        .map(|document| document.candidate.text.len() as u64)
+        .sum();
     let needed = text + config.rows() * (config.model.sequence as u64 + 1) * 2;
-    std::fs::create_dir_all(out).map_err(Error::read(out))?;
     atomic::expect_free(out, needed)?;
 
     let staged = StagedDir::begin(&out.join("data"))?;
@@ -182,7 +187,10 @@ fn build(
     let put = |path: &str, bytes: &[u8]| atomic::write_file(&data.join(below_data(path)), bytes);
     put(layout::TOKENIZER, tokenizer.json().as_bytes())?;
     let positions = config.model.sequence as u64;
-    put(layout::TOKENIZER_CONFIG, Tokenizer::config_json(positions).as_bytes())?;
+    put(
+        layout::TOKENIZER_CONFIG,
+        Tokenizer::config_json(positions).as_bytes(),
+    )?;
     let lengths: Vec<u64> = streams.iter().map(Stream::len).collect();
     let mixture = MixtureFile::describe(&order, positions, config.rows(), &lengths);
     put(layout::MIXTURE, &canonical::to_canonical(&mixture)?)?;
@@ -236,8 +244,9 @@ fn train_tokenizer(
         .filter(|document| document.split == Split::Train)
         .map(|document| document.candidate.text.as_str())
         .collect();
-    progress.stage("train the tokenizer", 0, "");
-    Tokenizer::train(&texts, config.model.vocabulary)
+    let bytes = texts.iter().map(|text| text.len() as u64).sum();
+    progress.stage("train the tokenizer", bytes, "bytes");
+    Tokenizer::train(&texts, config.model.vocabulary, progress)
 }
 
 /// The tokens of every document that was kept (none for the others), and their count in its record.
@@ -246,7 +255,10 @@ fn encode(
     documents: &mut [Document],
     progress: &dyn Progress,
 ) -> Vec<Vec<u16>> {
-    let bytes = documents.iter().map(|document| document.candidate.text.len() as u64).sum();
+    let bytes = documents
+        .iter()
+        .map(|document| document.candidate.text.len() as u64)
+        .sum();
     progress.stage("encode", bytes, "bytes");
     let token = |id: u32| u16::try_from(id).expect("a vocabulary holds at most 65,536 tokens");
     documents
@@ -285,9 +297,17 @@ fn arrange(
         let windows = stream.windows(length);
         if windows == 0 {
             let (id, tokens) = (source.id.clone(), stream.len());
-            return Err(Error::SequenceTooLong { id, tokens, needed: length + 1 });
+            return Err(Error::SequenceTooLong {
+                id,
+                tokens,
+                needed: length + 1,
+            });
         }
-        sources.push(MixtureSource { id: source.id.clone(), weight: source.weight, windows });
+        sources.push(MixtureSource {
+            id: source.id.clone(),
+            weight: source.weight,
+            windows,
+        });
         streams.insert(source.id.clone(), stream);
     }
     let order = Order::new(config.seed, Mixture::new(sources)?);

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use glasswork_release::config::{RunConfig, SourceKind};
+use glasswork_release::licence::{self, LicenceClass, LicenceTerms};
 use glasswork_release::sources::{
     LanguageCount, LicenceCount, PackageRecord, PinnedBy, RejectedCount, SourceRecord, SourcesFile,
     SplitCount, StageCount,
 };
 use glasswork_release::table::{Column, Table};
-use glasswork_release::licence::{self, LicenceClass, LicenceTerms};
 use glasswork_release::{Digest, layout};
 
 use crate::corpus::{Document, Split};
@@ -38,7 +38,8 @@ pub(crate) fn kind_name(kind: SourceKind) -> &'static str {
 
 /// The path below `data/` of a path in a release.
 pub(crate) fn below_data(path: &str) -> &str {
-    path.strip_prefix("data/").expect("layout places all data below data/")
+    path.strip_prefix("data/")
+        .expect("layout places all data below data/")
 }
 
 /// `sources.json`.
@@ -48,49 +49,65 @@ pub(crate) fn sources_file(
     documents: &[Document],
     infos: Vec<SourceInfo>,
 ) -> SourcesFile {
-    let records = config.sources.iter().zip(infos).enumerate().map(|(at, (source, info))| {
-        let own: Vec<&Document> = documents.iter().filter(|document| document.source == at).collect();
-        let kept: Vec<&Document> =
-            own.iter().copied().filter(|document| document.split != Split::Rejected).collect();
-        let licences = licence_counts(&kept);
-        let asked: Vec<LicenceTerms> = licences.iter().map(|count| terms(&count.spdx)).collect();
-        let split = |split| {
-            let mut count = SplitCount::default();
-            for document in own.iter().filter(|document| document.split == split) {
-                count.documents += 1;
-                count.bytes += document.candidate.n_bytes;
-                count.tokens += document.n_tokens;
+    let records = config
+        .sources
+        .iter()
+        .zip(infos)
+        .enumerate()
+        .map(|(at, (source, info))| {
+            let own: Vec<&Document> = documents
+                .iter()
+                .filter(|document| document.source == at)
+                .collect();
+            let kept: Vec<&Document> = own
+                .iter()
+                .copied()
+                .filter(|document| document.split != Split::Rejected)
+                .collect();
+            let licences = licence_counts(&kept);
+            let asked: Vec<LicenceTerms> =
+                licences.iter().map(|count| terms(&count.spdx)).collect();
+            let split = |split| {
+                let mut count = SplitCount::default();
+                for document in own.iter().filter(|document| document.split == split) {
+                    count.documents += 1;
+                    count.bytes += document.candidate.n_bytes;
+                    count.tokens += document.n_tokens;
+                }
+                count
+            };
+            SourceRecord {
+                id: source.id.clone(),
+                kind: kind_name(source.kind).into(),
+                reference: source.reference.clone(),
+                weight: source.weight,
+                pinned_by: PinnedBy {
+                    path: info.pinned_path,
+                    digest: info.pinned_digest,
+                    entries: info.entries,
+                },
+                licence: source.licence.clone(),
+                licence_evidence: info.evidence,
+                attribution: source.attribution.clone(),
+                notice: asked.iter().any(|terms| terms.notice),
+                share_alike: asked.iter().any(|terms| terms.share_alike),
+                redistributable: asked.iter().all(|terms| redistributable(*terms)),
+                licences,
+                stages: stage_counts(&own),
+                train: split(Split::Train),
+                held_out: split(Split::HeldOut),
+                rejected: rejected_counts(&own),
+                languages: tally(&kept, |document| document.candidate.lang.to_owned())
+                    .into_iter()
+                    .map(|(lang, (documents, bytes))| LanguageCount {
+                        lang,
+                        documents,
+                        bytes,
+                    })
+                    .collect(),
+                packages: info.packages.into_iter().map(package_record).collect(),
             }
-            count
-        };
-        SourceRecord {
-            id: source.id.clone(),
-            kind: kind_name(source.kind).into(),
-            reference: source.reference.clone(),
-            weight: source.weight,
-            pinned_by: PinnedBy {
-                path: info.pinned_path,
-                digest: info.pinned_digest,
-                entries: info.entries,
-            },
-            licence: source.licence.clone(),
-            licence_evidence: info.evidence,
-            attribution: source.attribution.clone(),
-            notice: asked.iter().any(|terms| terms.notice),
-            share_alike: asked.iter().any(|terms| terms.share_alike),
-            redistributable: asked.iter().all(|terms| redistributable(*terms)),
-            licences,
-            stages: stage_counts(&own),
-            train: split(Split::Train),
-            held_out: split(Split::HeldOut),
-            rejected: rejected_counts(&own),
-            languages: tally(&kept, |document| document.candidate.lang.to_owned())
-                .into_iter()
-                .map(|(lang, (documents, bytes))| LanguageCount { lang, documents, bytes })
-                .collect(),
-            packages: info.packages.into_iter().map(package_record).collect(),
-        }
-    });
+        });
     SourcesFile {
         format: glasswork_release::FORMAT,
         inputs_digest,
@@ -123,12 +140,14 @@ fn tally<K: Ord>(documents: &[&Document], key: impl Fn(&Document) -> K) -> BTree
 
 fn licence_counts(kept: &[&Document]) -> Vec<LicenceCount> {
     let spdx = |document: &Document| document.candidate.licence.spdx.clone().unwrap_or_default();
-    let counts = tally(kept, spdx).into_iter().map(|(spdx, (documents, bytes))| LicenceCount {
-        class: terms(&spdx).class,
-        spdx,
-        documents,
-        bytes,
-    });
+    let counts = tally(kept, spdx)
+        .into_iter()
+        .map(|(spdx, (documents, bytes))| LicenceCount {
+            class: terms(&spdx).class,
+            spdx,
+            documents,
+            bytes,
+        });
     counts.collect()
 }
 
@@ -146,23 +165,37 @@ fn terms(expression: &str) -> LicenceTerms {
 
 /// Whether text under these terms may be passed on by anybody, notices and conditions kept.
 fn redistributable(terms: LicenceTerms) -> bool {
-    !matches!(terms.class, LicenceClass::NonCommercial | LicenceClass::Unknown)
+    !matches!(
+        terms.class,
+        LicenceClass::NonCommercial | LicenceClass::Unknown
+    )
 }
 
 /// The stages after which a document is still there: all up to the one that rejected it.
 fn survives(document: &Document, stage: Stage) -> bool {
-    document.candidate.refused.as_ref().is_none_or(|refusal| refusal.stage > stage)
+    document
+        .candidate
+        .refused
+        .as_ref()
+        .is_none_or(|refusal| refusal.stage > stage)
 }
 
 fn stage_counts(own: &[&Document]) -> Vec<StageCount> {
     let count = |name: &str, documents: Vec<&Document>| StageCount {
         stage: name.into(),
         documents: documents.len() as u64,
-        bytes: documents.iter().map(|document| document.candidate.n_bytes).sum(),
+        bytes: documents
+            .iter()
+            .map(|document| document.candidate.n_bytes)
+            .sum(),
     };
     let mut counts = vec![count("collect", own.to_vec())];
     for stage in [Stage::Extract, Stage::Licence, Stage::Dedup] {
-        let left = own.iter().copied().filter(|document| survives(document, stage)).collect();
+        let left = own
+            .iter()
+            .copied()
+            .filter(|document| survives(document, stage))
+            .collect();
         counts.push(count(stage.name(), left));
     }
     counts
@@ -177,17 +210,23 @@ fn rejected_counts(own: &[&Document]) -> Vec<RejectedCount> {
             count.1 += document.candidate.n_bytes;
         }
     }
-    let counts = counts.into_iter().map(|((stage, rule), (documents, bytes))| RejectedCount {
-        stage: stage.name().into(),
-        rule: rule.into(),
-        documents,
-        bytes,
-    });
+    let counts = counts
+        .into_iter()
+        .map(|((stage, rule), (documents, bytes))| RejectedCount {
+            stage: stage.name().into(),
+            rule: rule.into(),
+            documents,
+            bytes,
+        });
     counts.collect()
 }
 
 /// Writes `documents.parquet`, the verdicts and the texts below `data`.
-pub(crate) fn write_tables(data: &Path, sources: &SourcesFile, documents: &[Document]) -> Result<()> {
+pub(crate) fn write_tables(
+    data: &Path,
+    sources: &SourcesFile,
+    documents: &[Document],
+) -> Result<()> {
     documents_table(sources, documents)?.write(&data.join(below_data(layout::DOCUMENTS)))?;
     for stage in Stage::ALL {
         let path = layout::attributes(stage.name())?;
@@ -201,8 +240,14 @@ pub(crate) fn write_tables(data: &Path, sources: &SourcesFile, documents: &[Docu
             .collect();
         if source.redistributable && !own.is_empty() {
             let table = Table::from_columns([
-                ("doc", Column::U64(own.iter().map(|(number, _)| *number).collect())),
-                ("text", Column::Utf8(own.iter().map(|(_, text)| (*text).to_owned()).collect())),
+                (
+                    "doc",
+                    Column::U64(own.iter().map(|(number, _)| *number).collect()),
+                ),
+                (
+                    "text",
+                    Column::Utf8(own.iter().map(|(_, text)| (*text).to_owned()).collect()),
+                ),
             ])?;
             table.write(&data.join(below_data(&layout::text(&source.id)?)))?;
         }
@@ -211,7 +256,8 @@ pub(crate) fn write_tables(data: &Path, sources: &SourcesFile, documents: &[Docu
 }
 
 fn documents_table(sources: &SourcesFile, documents: &[Document]) -> Result<Table> {
-    let text = |get: &dyn Fn(&Document) -> String| Column::Utf8(documents.iter().map(get).collect());
+    let text =
+        |get: &dyn Fn(&Document) -> String| Column::Utf8(documents.iter().map(get).collect());
     let number = |get: &dyn Fn(&Document) -> u64| Column::U64(documents.iter().map(get).collect());
     let nullable = |get: &dyn Fn(&Document) -> Option<String>| {
         Column::NullableUtf8(documents.iter().map(get).collect())
@@ -223,15 +269,27 @@ fn documents_table(sources: &SourcesFile, documents: &[Document]) -> Result<Tabl
     };
     Ok(Table::from_columns([
         ("doc", Column::U64((0..documents.len() as u64).collect())),
-        ("content_hash", nullable(&|d| d.candidate.content_hash.map(|hash| hash.to_string()))),
+        (
+            "content_hash",
+            nullable(&|d| d.candidate.content_hash.map(|hash| hash.to_string())),
+        ),
         ("source_id", text(&|d| sources.sources[d.source].id.clone())),
-        ("source_doc_id", text(&|d| d.candidate.source_doc_id.clone())),
+        (
+            "source_doc_id",
+            text(&|d| d.candidate.source_doc_id.clone()),
+        ),
         ("raw_sha256", text(&|d| d.candidate.raw_sha256.clone())),
         ("raw_path", text(&|d| d.candidate.raw_path.clone())),
         ("raw_bytes", number(&|d| d.candidate.raw_bytes)),
         ("extraction", text(&|d| d.candidate.extraction.to_owned())),
-        ("licence_spdx", nullable(&|d| d.candidate.licence.spdx.clone())),
-        ("licence_scope", text(&|d| d.candidate.licence.scope.to_owned())),
+        (
+            "licence_spdx",
+            nullable(&|d| d.candidate.licence.spdx.clone()),
+        ),
+        (
+            "licence_scope",
+            text(&|d| d.candidate.licence.scope.to_owned()),
+        ),
         ("lang", text(&|d| d.candidate.lang.to_owned())),
         ("n_bytes", number(&|d| d.candidate.n_bytes)),
         ("n_tokens", number(&|d| d.n_tokens)),
@@ -247,7 +305,11 @@ fn verdicts(stage: Stage, documents: &[Document]) -> Result<Table> {
     let (mut doc, mut verdict, mut rule, mut detail) = (vec![], vec![], vec![], vec![]);
     for (number, document) in (0..).zip(documents) {
         let candidate = &document.candidate;
-        if candidate.refused.as_ref().is_some_and(|refusal| refusal.stage < stage) {
+        if candidate
+            .refused
+            .as_ref()
+            .is_some_and(|refusal| refusal.stage < stage)
+        {
             continue;
         }
         doc.push(number);
@@ -260,7 +322,9 @@ fn verdicts(stage: Stage, documents: &[Document]) -> Result<Table> {
                 };
                 ("reject", Some(refusal.rule.to_owned()), Some(about))
             }
-            None if stage == Stage::Split => (document.split.name(), Some("content-hash".into()), None),
+            None if stage == Stage::Split => {
+                (document.split.name(), Some("content-hash".into()), None)
+            }
             None => ("keep", None, evidence()),
         };
         verdict.push(said.to_owned());

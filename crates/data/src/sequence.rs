@@ -57,9 +57,17 @@ pub(crate) fn write(
             progress.advance(1);
         }
         let count = as_usize(part.end - part.start);
-        let below = |path: String| data.join(path.strip_prefix("data/").expect("chunks lie in data"));
-        npy::write_tokens(&below(layout::chunk(chunk)), count, as_usize(length + 1), &tokens)?;
-        segments.into_table()?.write(&below(layout::chunk_segments(chunk)))?;
+        let below =
+            |path: String| data.join(path.strip_prefix("data/").expect("chunks lie in data"));
+        npy::write_tokens(
+            &below(layout::chunk(chunk)),
+            count,
+            as_usize(length + 1),
+            &tokens,
+        )?;
+        segments
+            .into_table()?
+            .write(&below(layout::chunk_segments(chunk)))?;
     }
     Ok(())
 }
@@ -145,18 +153,40 @@ impl SequenceStore {
             rows += file.rows() as u64;
             chunks.push((file, rows));
         }
-        if rows != mixture.rows || rows != config.rows() || mixture.sequence_length + 1 != row_tokens as u64 {
+        if rows != mixture.rows
+            || rows != config.rows()
+            || mixture.sequence_length + 1 != row_tokens as u64
+        {
             let reason = format!(
                 "{rows} rows; mixture.json has {} rows of {} + 1, run.toml {} rows of {} + 1",
-                mixture.rows, mixture.sequence_length, config.rows(), config.model.sequence
+                mixture.rows,
+                mixture.sequence_length,
+                config.rows(),
+                config.model.sequence
             );
-            return Err(Error::Inconsistent { path: release.join(layout::SEQUENCE), reason });
+            return Err(Error::Inconsistent {
+                path: release.join(layout::SEQUENCE),
+                reason,
+            });
         }
-        let sources = order.sources().iter().map(|source| source.id.clone()).collect();
+        let sources = order
+            .sources()
+            .iter()
+            .map(|source| source.id.clone())
+            .collect();
         let vocabulary = u32::try_from(config.model.vocabulary).expect("at most 65,536");
         let digest = sequence_digest_of(release)?;
         let release = release.into();
-        Ok(Self { release, chunks, rows, row_tokens, vocabulary, order, sources, digest })
+        Ok(Self {
+            release,
+            chunks,
+            rows,
+            row_tokens,
+            vocabulary,
+            order,
+            sources,
+            digest,
+        })
     }
 
     /// Rows of the run: steps × batch.
@@ -189,20 +219,35 @@ impl SequenceStore {
     /// # Errors
     /// A step that the run does not have, or tokens that the vocabulary does not have.
     pub fn batch(&self, step: u64, batch: usize) -> Result<Batch> {
-        let end = step.checked_mul(batch as u64).filter(|&end| step > 0 && batch > 0 && end <= self.rows);
+        let end = step
+            .checked_mul(batch as u64)
+            .filter(|&end| step > 0 && batch > 0 && end <= self.rows);
         let Some(end) = end else {
-            return Err(Error::NoStep { step, steps: self.rows / batch.max(1) as u64 });
+            return Err(Error::NoStep {
+                step,
+                steps: self.rows / batch.max(1) as u64,
+            });
         };
         let rows = end - batch as u64..end;
         let raw = self.read_raw(rows.clone())?;
         // All chunks have one token type, or their rows could not have been joined.
         let tokens = self.chunks[0].0.tokens(&raw);
         if let Some(token) = tokens.iter().find(|&&token| token >= self.vocabulary) {
-            let reason = format!("step {step} holds token {token}, the vocabulary {}", self.vocabulary);
-            return Err(Error::Inconsistent { path: self.release.join(layout::SEQUENCE), reason });
+            let reason = format!(
+                "step {step} holds token {token}, the vocabulary {}",
+                self.vocabulary
+            );
+            return Err(Error::Inconsistent {
+                path: self.release.join(layout::SEQUENCE),
+                reason,
+            });
         }
         let source = rows.map(|row| self.order.window_at(row).source).collect();
-        Ok(Batch { tokens, source, digest: batch_digest(&raw) })
+        Ok(Batch {
+            tokens,
+            source,
+            digest: batch_digest(&raw),
+        })
     }
 
     /// The raw little-endian bytes of some rows, across chunks.
@@ -214,7 +259,10 @@ impl SequenceStore {
             let (file, end) = &self.chunks[chunk];
             if file.token_type() != self.chunks[0].0.token_type() {
                 let path = self.release.join(layout::chunk(chunk));
-                return Err(Error::Inconsistent { path, reason: "its token type differs".into() });
+                return Err(Error::Inconsistent {
+                    path,
+                    reason: "its token type differs".into(),
+                });
             }
             let first = end - file.rows() as u64;
             let to = rows.end.min(*end);
@@ -229,7 +277,10 @@ impl SequenceStore {
 pub(crate) fn load_mixture(release: &Path) -> Result<MixtureFile> {
     let path = release.join(layout::MIXTURE);
     let bytes = files::read(&path, canonical::MAX_DOCUMENT as u64)?;
-    Ok(canonical::parse_strict(&bytes, &path.display().to_string())?)
+    Ok(canonical::parse_strict(
+        &bytes,
+        &path.display().to_string(),
+    )?)
 }
 
 #[cfg(test)]

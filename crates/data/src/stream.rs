@@ -53,18 +53,27 @@ impl Stream {
     /// The documents of a window, in order; they cover it without gap or overlap.
     pub(crate) fn pieces(&self, window: u64, length: u64) -> impl Iterator<Item = Piece> + '_ {
         let range = self.range(window, length);
-        let first = self.documents.partition_point(|(start, _)| *start <= range.start) - 1;
+        let first = self
+            .documents
+            .partition_point(|(start, _)| *start <= range.start)
+            - 1;
         let within = move |at: usize| u32::try_from(at - range.start).expect("a window is short");
-        self.documents[first..].iter().enumerate().map_while(move |(at, &(start, doc))| {
-            let next = self.documents.get(first + at + 1).map_or(self.tokens.len(), |next| next.0);
-            let from = start.max(range.start);
-            (from < range.end).then(|| Piece {
-                start: within(from),
-                end: within(next.min(range.end)),
-                doc,
-                doc_token: (from - start) as u64,
+        self.documents[first..]
+            .iter()
+            .enumerate()
+            .map_while(move |(at, &(start, doc))| {
+                let next = self
+                    .documents
+                    .get(first + at + 1)
+                    .map_or(self.tokens.len(), |next| next.0);
+                let from = start.max(range.start);
+                (from < range.end).then(|| Piece {
+                    start: within(from),
+                    end: within(next.min(range.end)),
+                    doc,
+                    doc_token: (from - start) as u64,
+                })
             })
-        })
     }
 }
 
@@ -83,9 +92,20 @@ mod tests {
         assert_eq!(stream.windows(4), 2);
         assert_eq!(stream.window(0, 4), [1, 2, 3, 0, 4]);
         assert_eq!(stream.window(1, 4), [4, 0, 5, 6, 0]);
-        let piece = |start, end, doc, doc_token| Piece { start, end, doc, doc_token };
-        assert_eq!(stream.pieces(0, 4).collect::<Vec<_>>(), [piece(0, 4, 7, 0), piece(4, 5, 9, 0)]);
-        assert_eq!(stream.pieces(1, 4).collect::<Vec<_>>(), [piece(0, 2, 9, 0), piece(2, 5, 8, 0)]);
+        let piece = |start, end, doc, doc_token| Piece {
+            start,
+            end,
+            doc,
+            doc_token,
+        };
+        assert_eq!(
+            stream.pieces(0, 4).collect::<Vec<_>>(),
+            [piece(0, 4, 7, 0), piece(4, 5, 9, 0)]
+        );
+        assert_eq!(
+            stream.pieces(1, 4).collect::<Vec<_>>(),
+            [piece(0, 2, 9, 0), piece(2, 5, 8, 0)]
+        );
         assert_eq!(stream.windows(8), 1);
         assert_eq!(stream.windows(9), 0);
     }

@@ -14,6 +14,7 @@ use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer
 
 use crate::bpe;
 use crate::error::{Error, Result};
+use crate::progress::Progress;
 
 /// The text of the token that ends every document.
 pub const END_OF_TEXT: &str = "<|endoftext|>";
@@ -39,19 +40,35 @@ impl std::fmt::Debug for Tokenizer {
 
 impl Tokenizer {
     /// Trains on these texts until the vocabulary holds `size` tokens. The texts' order and the
-    /// number of threads make no difference.
+    /// number of threads make no difference. Progress advances by bytes of text.
     ///
     /// # Errors
     /// Too little text to find `size` tokens.
-    pub fn train(texts: &[&str], size: usize) -> Result<Self> {
-        let trained = bpe::train(alphabet(), &count_words(texts), size);
+    pub fn train(texts: &[&str], size: usize, progress: &dyn Progress) -> Result<Self> {
+        let trained = bpe::train(alphabet(), &count_words(texts, progress), size);
         if trained.symbols.len() != size {
-            return Err(Error::Vocabulary { asked: size, reached: trained.symbols.len() });
+            return Err(Error::Vocabulary {
+                asked: size,
+                reached: trained.symbols.len(),
+            });
         }
         let symbol = |id: u32| trained.symbols[id as usize].as_str();
-        let merges: Vec<_> = trained.merges.iter().map(|&(a, b)| [symbol(a), symbol(b)]).collect();
-        let vocabulary = trained.symbols.iter().map(String::as_str).zip(0..).collect();
-        Self::build(&vocabulary, &json!(merges), Path::new("the trained tokenizer"))
+        let merges: Vec<_> = trained
+            .merges
+            .iter()
+            .map(|&(a, b)| [symbol(a), symbol(b)])
+            .collect();
+        let vocabulary = trained
+            .symbols
+            .iter()
+            .map(String::as_str)
+            .zip(0..)
+            .collect();
+        Self::build(
+            &vocabulary,
+            &json!(merges),
+            Path::new("the trained tokenizer"),
+        )
     }
 
     /// Opens a `tokenizer.json` of a release.
@@ -61,7 +78,8 @@ impl Tokenizer {
     /// vocabulary and merges.
     pub fn open(path: &Path) -> Result<Self> {
         let what = path.display().to_string();
-        let bytes = crate::source::read_limited(path, glasswork_release::canonical::MAX_DOCUMENT as u64)?;
+        let bytes =
+            crate::source::read_limited(path, glasswork_release::canonical::MAX_DOCUMENT as u64)?;
         let file: Value = glasswork_release::canonical::parse_value(&bytes, &what)?;
         let model = &file["model"];
         let vocabulary: BTreeMap<&str, u32> = model["vocab"]
@@ -70,28 +88,41 @@ impl Tokenizer {
             .flatten()
             .filter_map(|(token, id)| Some((token.as_str(), u32::try_from(id.as_u64()?).ok()?)))
             .collect();
-        let wrong = |reason: &str| Error::Tokenizer { path: path.into(), reason: reason.into() };
+        let wrong = |reason: &str| Error::Tokenizer {
+            path: path.into(),
+            reason: reason.into(),
+        };
         let mut ids: Vec<u32> = vocabulary.values().copied().collect();
         ids.sort_unstable();
-        if ids.iter().zip(0..).any(|(id, expected): (&u32, u32)| *id != expected) {
+        if ids
+            .iter()
+            .zip(0..)
+            .any(|(id, expected): (&u32, u32)| *id != expected)
+        {
             return Err(wrong("its token ids are not 0, 1, 2, …"));
         }
         let start: BTreeMap<String, u32> = alphabet().into_iter().zip(0..).collect();
-        if start.iter().any(|(token, id)| vocabulary.get(token.as_str()) != Some(id)) {
-            return Err(wrong("it does not start with the end of text and the 256 bytes"));
+        if start
+            .iter()
+            .any(|(token, id)| vocabulary.get(token.as_str()) != Some(id))
+        {
+            return Err(wrong(
+                "it does not start with the end of text and the 256 bytes",
+            ));
         }
         let tokenizer = Self::build(&vocabulary, &model["merges"], path)?;
-        let rebuilt: Value = serde_json::from_str(&tokenizer.json)
-            .map_err(|error| wrong(&error.to_string()))?;
+        let rebuilt: Value =
+            serde_json::from_str(&tokenizer.json).map_err(|error| wrong(&error.to_string()))?;
         if rebuilt != file {
-            return Err(wrong("it is not a byte-level BPE tokenizer as Glasswork writes it"));
+            return Err(wrong(
+                "it is not a byte-level BPE tokenizer as Glasswork writes it",
+            ));
         }
         Ok(tokenizer)
     }
 
     fn build(vocabulary: &BTreeMap<&str, u32>, merges: &Value, path: &Path) -> Result<Self> {
-        let byte_level =
-            json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true});
+        let byte_level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true});
         let file = json!({
             "version": "1.0",
             "truncation": null,
@@ -156,12 +187,17 @@ impl Tokenizer {
     /// encoded as text.
     pub fn encode(&self, text: &str) -> Vec<u32> {
         let encoding = self.inner.encode_fast(text, false);
-        encoding.expect("every byte has a token and no step can refuse one").get_ids().to_vec()
+        encoding
+            .expect("every byte has a token and no step can refuse one")
+            .get_ids()
+            .to_vec()
     }
 
     /// The text of these tokens. Bytes that are not UTF-8 (a character cut in two) become U+FFFD.
     pub fn decode(&self, tokens: &[u32]) -> String {
-        self.inner.decode(tokens, false).expect("the byte-level decoder refuses nothing")
+        self.inner
+            .decode(tokens, false)
+            .expect("the byte-level decoder refuses nothing")
     }
 }
 
@@ -175,22 +211,27 @@ fn pre_tokenizer() -> ByteLevel {
 fn alphabet() -> Vec<String> {
     let mut bytes: Vec<char> = ByteLevel::alphabet().into_iter().collect();
     bytes.sort_unstable();
-    std::iter::once(END_OF_TEXT.to_owned()).chain(bytes.into_iter().map(String::from)).collect()
+    std::iter::once(END_OF_TEXT.to_owned())
+        .chain(bytes.into_iter().map(String::from))
+        .collect()
 }
 
 /// Every word of the texts with its count, sorted.
-fn count_words(texts: &[&str]) -> Vec<(String, u64)> {
+fn count_words(texts: &[&str], progress: &dyn Progress) -> Vec<(String, u64)> {
     let counts = texts
         .par_iter()
         .fold(BTreeMap::new, |mut counts: BTreeMap<String, u64>, text| {
             let mut words = PreTokenizedString::from(*text);
-            pre_tokenizer().pre_tokenize(&mut words).expect("the pattern is the library's own");
+            pre_tokenizer()
+                .pre_tokenize(&mut words)
+                .expect("the pattern is the library's own");
             for (word, _, _) in words.get_splits(OffsetReferential::Original, OffsetType::Byte) {
                 match counts.get_mut(word) {
                     Some(count) => *count += 1,
                     None => drop(counts.insert(word.to_owned(), 1)),
                 }
             }
+            progress.advance(text.len() as u64);
             counts
         })
         .reduce(BTreeMap::new, |mut left, mut right| {
@@ -208,6 +249,7 @@ fn count_words(texts: &[&str]) -> Vec<(String, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::progress::Silent;
     use proptest::prelude::*;
     use tokenizers::models::bpe::BpeTrainer;
 
@@ -221,7 +263,7 @@ mod tests {
     ];
 
     fn tokenizer() -> Tokenizer {
-        Tokenizer::train(TEXTS, 900).expect("enough text")
+        Tokenizer::train(TEXTS, 900, &Silent).expect("enough text")
     }
 
     #[test]
@@ -231,8 +273,13 @@ mod tests {
         for threads in [1, 2, 3, 7] {
             turned.rotate_left(1);
             turned.swap(0, 2);
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
-            let again = pool.install(|| Tokenizer::train(&turned, 900)).expect("enough text");
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .expect("threads");
+            let again = pool
+                .install(|| Tokenizer::train(&turned, 900, &Silent))
+                .expect("enough text");
             assert_eq!(again.json(), reference.json());
         }
     }
@@ -253,7 +300,10 @@ mod tests {
             .into();
         theirs.train(&mut trainer, TEXTS.iter()).expect("trains");
         let vocabulary = |tokenizer: &tokenizers::Tokenizer| {
-            tokenizer.get_vocab(true).into_iter().collect::<BTreeMap<_, _>>()
+            tokenizer
+                .get_vocab(true)
+                .into_iter()
+                .collect::<BTreeMap<_, _>>()
         };
         assert_eq!(vocabulary(&theirs), vocabulary(&ours.inner));
     }
@@ -267,8 +317,14 @@ mod tests {
         let again = Tokenizer::open(&path).expect("opens");
         assert_eq!(again.json(), ours.json());
         for (from, to) in [
-            (r#""add_prefix_space": false"#, r#""add_prefix_space": true"#),
-            (r#""normalizer": null"#, r#""normalizer": {"type": "Lowercase"}"#),
+            (
+                r#""add_prefix_space": false"#,
+                r#""add_prefix_space": true"#,
+            ),
+            (
+                r#""normalizer": null"#,
+                r#""normalizer": {"type": "Lowercase"}"#,
+            ),
             (r#""special": true"#, r#""special": false"#),
             (r#""dropout": null"#, r#""dropout": 0.5"#),
             (r#""merges": ["#, r#""surprise": ["#),
@@ -293,8 +349,11 @@ mod tests {
 
     #[test]
     fn too_little_text_is_an_error_with_a_remedy() {
-        let error = Tokenizer::train(&["abc abc"], 4096).expect_err("too little");
-        assert!(matches!(error, Error::Vocabulary { asked: 4096, reached } if reached < 300), "{error}");
+        let error = Tokenizer::train(&["abc abc"], 4096, &Silent).expect_err("too little");
+        assert!(
+            matches!(error, Error::Vocabulary { asked: 4096, reached } if reached < 300),
+            "{error}"
+        );
         assert!(error.hint().is_some());
     }
 

@@ -41,12 +41,18 @@ pub struct Segment {
 pub fn trace_step(release: &Path, step: u64) -> Result<Vec<Segment>> {
     let config = RunConfig::load(&release.join(layout::RUN))?;
     if step == 0 || step > config.training.steps {
-        return Err(Error::NoStep { step, steps: config.training.steps });
+        return Err(Error::NoStep {
+            step,
+            steps: config.training.steps,
+        });
     }
     let found = select(release, |segments, row| segments.step[row] == step)?;
     if found.is_empty() {
         let reason = format!("no segment of step {step}");
-        return Err(Error::Inconsistent { path: release.join(layout::SEQUENCE), reason });
+        return Err(Error::Inconsistent {
+            path: release.join(layout::SEQUENCE),
+            reason,
+        });
     }
     Ok(found)
 }

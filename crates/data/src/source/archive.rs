@@ -37,7 +37,10 @@ pub(crate) struct ArchiveFile {
 /// No archive of that name, or none whose digest the lock names.
 pub(crate) fn read_archive(cargo_home: &Path, package: &Package) -> Result<Vec<u8>> {
     let cache = cargo_home.join("registry").join("cache");
-    let missing = || Error::ArchiveMissing { package: package.stem(), searched: cache.clone() };
+    let missing = || Error::ArchiveMissing {
+        package: package.stem(),
+        searched: cache.clone(),
+    };
     let mut registries: Vec<PathBuf> = std::fs::read_dir(&cache)
         .map_err(|_| missing())?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
@@ -46,14 +49,22 @@ pub(crate) fn read_archive(cargo_home: &Path, package: &Package) -> Result<Vec<u
     let mut mismatch = None;
     for registry in registries {
         let path = registry.join(format!("{}.crate", package.stem()));
-        let Ok(file) = std::fs::File::open(&path) else { continue };
+        let Ok(file) = std::fs::File::open(&path) else {
+            continue;
+        };
         let mut bytes = Vec::new();
-        file.take(MAX_ARCHIVE + 1).read_to_end(&mut bytes).map_err(Error::read(&path))?;
+        file.take(MAX_ARCHIVE + 1)
+            .read_to_end(&mut bytes)
+            .map_err(Error::read(&path))?;
         let found = sha256_hex(&bytes);
         if found == package.sha256 {
             return Ok(bytes);
         }
-        mismatch = Some(Error::ArchiveMismatch { path, expected: package.sha256.clone(), found });
+        mismatch = Some(Error::ArchiveMismatch {
+            path,
+            expected: package.sha256.clone(),
+            found,
+        });
     }
     Err(mismatch.unwrap_or_else(missing))
 }
@@ -71,7 +82,10 @@ pub(crate) fn unpack(
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<ArchiveFile>> {
     let stem = package.stem();
-    let wrong = |reason: String| Error::Archive { package: stem.clone(), reason };
+    let wrong = |reason: String| Error::Archive {
+        package: stem.clone(),
+        reason,
+    };
     if bytes.len() as u64 > MAX_ARCHIVE {
         return Err(wrong(format!("larger than {MAX_ARCHIVE} bytes")));
     }
@@ -79,7 +93,9 @@ pub(crate) fn unpack(
     let mut archive = tar::Archive::new(unpacked);
     let mut files: Vec<ArchiveFile> = Vec::new();
     let mut names = std::collections::BTreeSet::new();
-    let entries = archive.entries().map_err(|error| wrong(error.to_string()))?;
+    let entries = archive
+        .entries()
+        .map_err(|error| wrong(error.to_string()))?;
     for (count, entry) in entries.enumerate() {
         if count >= MAX_ENTRIES {
             return Err(wrong(format!("more than {MAX_ENTRIES} entries")));
@@ -87,7 +103,9 @@ pub(crate) fn unpack(
         let mut entry = entry.map_err(|error| wrong(error.to_string()))?;
         let name = String::from_utf8(entry.path_bytes().into_owned())
             .map_err(|_| wrong("an entry's name is not UTF-8".into()))?;
-        let inside = name.strip_prefix(&stem).and_then(|rest| rest.strip_prefix('/'));
+        let inside = name
+            .strip_prefix(&stem)
+            .and_then(|rest| rest.strip_prefix('/'));
         let Some(inside) = inside else {
             return Err(wrong(format!("entry `{name}` lies outside `{stem}/`")));
         };
@@ -105,13 +123,19 @@ pub(crate) fn unpack(
         let mut content = None;
         if size <= MAX_FILE {
             let mut buffer = Vec::new();
-            entry.read_to_end(&mut buffer).map_err(|error| wrong(error.to_string()))?;
+            entry
+                .read_to_end(&mut buffer)
+                .map_err(|error| wrong(error.to_string()))?;
             if buffer.len() as u64 != size {
                 return Err(wrong(format!("entry `{name}` ends early")));
             }
             content = Some(buffer);
         }
-        files.push(ArchiveFile { path: inside.to_owned(), size, bytes: content });
+        files.push(ArchiveFile {
+            path: inside.to_owned(),
+            size,
+            bytes: content,
+        });
     }
     // `take` ends a longer stream without an error, so that the limit shows as its last byte.
     if archive.into_inner().limit() == 0 {
@@ -126,7 +150,11 @@ pub(crate) mod tests {
     use std::io::Write;
 
     pub(crate) fn package(name: &str) -> Package {
-        Package { name: name.into(), version: "1.0.0".into(), sha256: String::new() }
+        Package {
+            name: name.into(),
+            version: "1.0.0".into(),
+            sha256: String::new(),
+        }
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -171,7 +199,13 @@ pub(crate) mod tests {
 
     #[test]
     fn attack_paths_that_climb() {
-        for name in ["a-1.0.0/../../etc/passwd", "/etc/passwd", "b-1.0.0/x", "a-1.0.0/./x", "a-1.0.0/a\\b"] {
+        for name in [
+            "a-1.0.0/../../etc/passwd",
+            "/etc/passwd",
+            "b-1.0.0/x",
+            "a-1.0.0/./x",
+            "a-1.0.0/a\\b",
+        ] {
             assert!(names(&crate_of(&[(name, b"x")])).is_err(), "{name}");
         }
     }

@@ -22,8 +22,20 @@ const SKIPPED: &[&str] = &[
 /// Classes that mark furniture in mdBook's and rustdoc's output: hidden example lines, the
 /// Reference's rule names and railroad diagrams, buttons, page navigation.
 const SKIPPED_CLASSES: &[&str] = &[
-    "boring", "rule", "rule-link", "grammar-railroad", "buttons", "nav-wrapper", "sidebar",
-    "test-link", "tests-link", "hidden", "nav-chapters", "tooltip", "fa-svg",
+    "boring",
+    "rule",
+    "rule-link",
+    "grammar-railroad",
+    "buttons",
+    "nav-wrapper",
+    "sidebar",
+    "test-link",
+    "tests-link",
+    "hidden",
+    "nav-chapters",
+    "tooltip",
+    "fa-svg",
+    "footnote-reference",
 ];
 
 /// The text of a page's `<main>`, or of its `<body>` where it has none; `None` where the page
@@ -112,7 +124,10 @@ impl Writer {
             match child.value() {
                 Node::Text(text) => self.text(text),
                 Node::Element(_) => {
-                    self.element(ElementRef::wrap(child).expect("it is an element"), depth + 1)?;
+                    self.element(
+                        ElementRef::wrap(child).expect("it is an element"),
+                        depth + 1,
+                    )?;
                 }
                 _ => {}
             }
@@ -125,7 +140,9 @@ impl Writer {
         let name = value.name();
         if SKIPPED.contains(&name)
             || value.attr("hidden").is_some()
-            || value.classes().any(|class| SKIPPED_CLASSES.contains(&class))
+            || value
+                .classes()
+                .any(|class| SKIPPED_CLASSES.contains(&class))
         {
             return Some(());
         }
@@ -149,10 +166,18 @@ impl Writer {
                 self.space = space;
             }
             "ul" | "ol" => self.list(element, depth)?,
+            "sub" => {
+                // `Expression<sub>except …</sub>` would run together without its small print.
+                self.space = true;
+                self.children(element, depth)?;
+            }
             "td" | "th" => {
                 self.children(element, depth)?;
                 self.text(" ");
-                if element.next_siblings().any(|next| next.value().is_element()) {
+                if element
+                    .next_siblings()
+                    .any(|next| next.value().is_element())
+                {
                     self.text("| ");
                 }
             }
@@ -198,12 +223,23 @@ impl Writer {
 
     fn list(&mut self, list: ElementRef<'_>, depth: usize) -> Option<()> {
         let ordered = list.value().name() == "ol";
-        let mut number: u64 = list.value().attr("start").and_then(|n| n.parse().ok()).unwrap_or(1);
+        let mut number: u64 = list
+            .value()
+            .attr("start")
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(1);
         let outer = self.indent.len();
         self.end(if outer == 0 { 2 } else { 1 });
-        for item in list.child_elements().filter(|child| child.value().name() == "li") {
+        for item in list
+            .child_elements()
+            .filter(|child| child.value().name() == "li")
+        {
             self.end(1);
-            let bullet = if ordered { format!("{number}. ") } else { "- ".into() };
+            let bullet = if ordered {
+                format!("{number}. ")
+            } else {
+                "- ".into()
+            };
             number = number.saturating_add(1);
             self.mark(&bullet);
             self.indent.push_str("  ");
@@ -237,7 +273,10 @@ mod tests {
             "<h2 id=a><a class=header href=#a>What Is\n It?</a></h2>\n<p>One <em>two</em>\nthree \
              <code>x &lt; y</code>.</p><p>Next &amp; last.</p>",
         );
-        assert_eq!(page, "## What Is It?\n\nOne two three `x < y`.\n\nNext & last.\n");
+        assert_eq!(
+            page,
+            "## What Is It?\n\nOne two three `x < y`.\n\nNext & last.\n"
+        );
     }
 
     #[test]
@@ -246,7 +285,10 @@ mod tests {
             "<p>See:</p><pre class=playground><div class=buttons><button>Run</button></div><code>\
              <span class=boring>fn main() {\n</span>let x = 1;\n\n    let y = 2;\n</code></pre><p>So.</p>",
         );
-        assert_eq!(page, "See:\n\n```\nlet x = 1;\n\n    let y = 2;\n```\n\nSo.\n");
+        assert_eq!(
+            page,
+            "See:\n\n```\nlet x = 1;\n\n    let y = 2;\n```\n\nSo.\n"
+        );
     }
 
     #[test]
@@ -255,20 +297,35 @@ mod tests {
             "<p>A:</p><ul><li><p>one</p><p>more</p></li><li>two<ol start=3><li>x</li><li>y</li></ol>\
              </li></ul><p>end</p>",
         );
-        assert_eq!(page, "A:\n\n- one\n\n  more\n- two\n  3. x\n  4. y\n\nend\n");
+        assert_eq!(
+            page,
+            "A:\n\n- one\n\n  more\n- two\n  3. x\n  4. y\n\nend\n"
+        );
     }
 
     #[test]
     fn tables_become_rows() {
-        let page = text("<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2 3</td></tr></table>");
+        let page =
+            text("<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2 3</td></tr></table>");
         assert_eq!(page, "a | b\n1 | 2 3\n");
     }
 
     #[test]
+    fn small_print_stands_apart_and_footnote_marks_are_dropped() {
+        let page = text("<p>One<sub>except</sub> 2<sup class=footnote-reference>1</sup>.</p>");
+        assert_eq!(page, "One except 2.\n");
+    }
+
+    #[test]
     fn furniture_is_left_out() {
-        let page = text("<div class=rule>[r]</div><script>x()</script><p>kept</p><button>no</button><svg><text>no</text></svg>");
+        let page = text(
+            "<div class=rule>[r]</div><script>x()</script><p>kept</p><button>no</button><svg><text>no</text></svg>",
+        );
         assert_eq!(page, "kept\n");
-        assert_eq!(page_text("<body><p>plain</p></body>").expect("shallow"), "plain\n");
+        assert_eq!(
+            page_text("<body><p>plain</p></body>").expect("shallow"),
+            "plain\n"
+        );
     }
 
     #[test]

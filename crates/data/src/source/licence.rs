@@ -51,7 +51,12 @@ impl Gate {
 
     /// Judges an expression: of an `OR` one side must be allowed, of an `AND` both. A licence with
     /// an exception (`WITH`) is its own licence and must be allowed as such.
-    pub(crate) fn judge(&self, stated: Option<&str>, scope: &'static str, evidence: String) -> Licence {
+    pub(crate) fn judge(
+        &self,
+        stated: Option<&str>,
+        scope: &'static str,
+        evidence: String,
+    ) -> Licence {
         let refuse = |spdx, rule, found| Licence {
             spdx,
             scope,
@@ -59,13 +64,22 @@ impl Gate {
             refused: Some((rule, found)),
         };
         let Some(stated) = stated.map(str::trim).filter(|stated| !stated.is_empty()) else {
-            return refuse(None, "licence-missing", "no SPDX expression is stated".into());
+            return refuse(
+                None,
+                "licence-missing",
+                "no SPDX expression is stated".into(),
+            );
         };
         match parse(stated) {
             Err(reason) => refuse(None, "licence-unparsable", format!("`{stated}`: {reason}")),
             Ok((normal, expression)) => {
                 if expression.evaluate(|term| self.allowed.contains(&term.to_string())) {
-                    Licence { spdx: Some(normal), scope, evidence, refused: None }
+                    Licence {
+                        spdx: Some(normal),
+                        scope,
+                        evidence,
+                        refused: None,
+                    }
                 } else {
                     let found = format!("`{normal}` is not on the run's list");
                     refuse(Some(normal), "licence-not-allowed", found)
@@ -119,7 +133,9 @@ struct ManifestPackage {
 /// Parses laxly (crates.io once accepted `MIT/Apache-2.0`) and gives the normal spelling.
 fn parse(stated: &str) -> Result<(String, Expression), String> {
     let reason = |error: spdx::ParseError| error.reason.to_string();
-    let normal = Expression::canonicalize(stated).map_err(reason)?.unwrap_or_else(|| stated.into());
+    let normal = Expression::canonicalize(stated)
+        .map_err(reason)?
+        .unwrap_or_else(|| stated.into());
     let expression = Expression::parse_mode(&normal, ParseMode::LAX).map_err(reason)?;
     Ok((normal, expression))
 }
@@ -158,7 +174,12 @@ mod tests {
     use super::*;
 
     fn gate() -> Gate {
-        let allow = ["MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "Unicode-3.0"];
+        let allow = [
+            "MIT",
+            "Apache-2.0",
+            "Apache-2.0 WITH LLVM-exception",
+            "Unicode-3.0",
+        ];
         Gate::new(&allow.map(String::from)).expect("valid")
     }
 
@@ -170,22 +191,37 @@ mod tests {
     #[test]
     fn either_side_of_or_suffices_and_needs_both_of_and() {
         assert_eq!(verdict("MIT OR GPL-3.0-only").1, None);
-        assert_eq!(verdict("MIT AND GPL-3.0-only").1, Some("licence-not-allowed"));
+        assert_eq!(
+            verdict("MIT AND GPL-3.0-only").1,
+            Some("licence-not-allowed")
+        );
         assert_eq!(verdict("(MIT OR Apache-2.0) AND Unicode-3.0").1, None);
-        assert_eq!(verdict("(MIT OR Apache-2.0) AND CC-BY-SA-4.0").1, Some("licence-not-allowed"));
+        assert_eq!(
+            verdict("(MIT OR Apache-2.0) AND CC-BY-SA-4.0").1,
+            Some("licence-not-allowed")
+        );
         assert_eq!(verdict("MPL-2.0").1, Some("licence-not-allowed"));
     }
 
     #[test]
     fn an_exception_makes_another_licence() {
         assert_eq!(verdict("Apache-2.0 WITH LLVM-exception").1, None);
-        assert_eq!(verdict("MIT WITH LLVM-exception").1, Some("licence-not-allowed"));
+        assert_eq!(
+            verdict("MIT WITH LLVM-exception").1,
+            Some("licence-not-allowed")
+        );
     }
 
     #[test]
     fn the_slash_form_is_normalised() {
-        assert_eq!(verdict("MIT/Apache-2.0"), (Some("MIT OR Apache-2.0".into()), None));
-        assert_eq!(verdict("Apache-2.0 / MIT"), (Some("Apache-2.0 OR MIT".into()), None));
+        assert_eq!(
+            verdict("MIT/Apache-2.0"),
+            (Some("MIT OR Apache-2.0".into()), None)
+        );
+        assert_eq!(
+            verdict("Apache-2.0 / MIT"),
+            (Some("Apache-2.0 OR MIT".into()), None)
+        );
     }
 
     #[test]
@@ -203,11 +239,17 @@ mod tests {
         assert_eq!(good.refused, None);
         assert!(good.evidence.starts_with("Cargo.toml sha256:"));
         let rule = |licence: Licence| licence.refused.map(|(rule, _)| rule);
-        assert_eq!(rule(judge("[package]\nlicense-file = \"L\"\n")), Some("licence-missing"));
+        assert_eq!(
+            rule(judge("[package]\nlicense-file = \"L\"\n")),
+            Some("licence-missing")
+        );
         assert_eq!(rule(judge("[package]\n")), Some("licence-missing"));
         assert_eq!(rule(judge("[package")), Some("licence-unparsable"));
         assert_eq!(rule(gate().judge_manifest(None)), Some("licence-missing"));
-        assert_eq!(rule(gate().judge_manifest(Some(b"\xff"))), Some("licence-unparsable"));
+        assert_eq!(
+            rule(gate().judge_manifest(Some(b"\xff"))),
+            Some("licence-unparsable")
+        );
     }
 
     #[test]
@@ -218,10 +260,14 @@ mod tests {
 
     #[test]
     fn an_or_takes_one_side_and_an_and_both() {
-        let strictest = |text| evaluate(text, |id| u8::from(id == "GPL-3.0-only"), u8::min, u8::max);
+        let strictest =
+            |text| evaluate(text, |id| u8::from(id == "GPL-3.0-only"), u8::min, u8::max);
         assert_eq!(strictest("MIT OR GPL-3.0-only"), Some(0));
         assert_eq!(strictest("MIT AND GPL-3.0-only"), Some(1));
-        assert_eq!(strictest("(MIT OR GPL-3.0-only) AND Apache-2.0 WITH LLVM-exception"), Some(0));
+        assert_eq!(
+            strictest("(MIT OR GPL-3.0-only) AND Apache-2.0 WITH LLVM-exception"),
+            Some(0)
+        );
         assert_eq!(strictest("nonsense text"), None);
     }
 }

@@ -42,20 +42,29 @@ struct RawPackage {
 /// # Errors
 /// Malformed TOML, a name or version that is none, or a package that no checksum pins.
 pub(crate) fn parse_lock(text: &str, path: &Path) -> Result<Vec<Package>> {
-    let wrong = |reason: String| Error::Lock { path: path.into(), reason };
+    let wrong = |reason: String| Error::Lock {
+        path: path.into(),
+        reason,
+    };
     let raw: RawLock = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
     let mut packages = Vec::new();
     for package in raw.package {
         let label = format!("package `{}` {}", package.name, package.version);
-        let Some(source) = package.source else { continue };
+        let Some(source) = package.source else {
+            continue;
+        };
         if !source.starts_with("registry+") {
-            return Err(wrong(format!("{label} comes from {source}; only registries are pinned")));
+            return Err(wrong(format!(
+                "{label} comes from {source}; only registries are pinned"
+            )));
         }
         // Both become parts of a path, so nothing but what cargo allows may pass.
         let of = |text: &str, more: &str| {
             !text.is_empty()
                 && !text.starts_with('.')
-                && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+                && text
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || more.contains(c))
         };
         if !of(&package.name, "-_") || !of(&package.version, ".+-") {
             return Err(wrong(format!("{label} has no valid name and version")));
@@ -64,12 +73,21 @@ pub(crate) fn parse_lock(text: &str, path: &Path) -> Result<Vec<Package>> {
             return Err(wrong(format!("{label} has no checksum")));
         };
         if !is_sha256(&sha256) {
-            return Err(wrong(format!("{label} has checksum `{sha256}`, which is no SHA-256")));
+            return Err(wrong(format!(
+                "{label} has checksum `{sha256}`, which is no SHA-256"
+            )));
         }
-        packages.push(Package { name: package.name, version: package.version, sha256 });
+        packages.push(Package {
+            name: package.name,
+            version: package.version,
+            sha256,
+        });
     }
     packages.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
-    if let Some(pair) = packages.windows(2).find(|pair| pair[0].stem() == pair[1].stem()) {
+    if let Some(pair) = packages
+        .windows(2)
+        .find(|pair| pair[0].stem() == pair[1].stem())
+    {
         return Err(wrong(format!("{} is listed twice", pair[0].stem())));
     }
     Ok(packages)
@@ -77,7 +95,10 @@ pub(crate) fn parse_lock(text: &str, path: &Path) -> Result<Vec<Package>> {
 
 /// Whether this is how a SHA-256 is written: 64 lower-case hexadecimal digits.
 pub(crate) fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    text.len() == 64
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 #[cfg(test)]
@@ -108,8 +129,16 @@ mod tests {
 
     #[test]
     fn attack_names_that_climb_out_of_the_cache() {
-        for (name, version) in [("../../etc", "1.0.0"), ("a/b", "1.0.0"), ("a", "../1"), ("a", "")] {
-            assert!(parse(&package(name, version, &registry(SUM))).is_err(), "{name} {version}");
+        for (name, version) in [
+            ("../../etc", "1.0.0"),
+            ("a/b", "1.0.0"),
+            ("a", "../1"),
+            ("a", ""),
+        ] {
+            assert!(
+                parse(&package(name, version, &registry(SUM))).is_err(),
+                "{name} {version}"
+            );
         }
     }
 

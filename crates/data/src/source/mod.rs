@@ -119,7 +119,11 @@ pub(crate) fn pin_file(source: &Source, run_toml_dir: &Path) -> Result<PathBuf> 
         SourceKind::CrateCode | SourceKind::CrateProse => ("lock", &source.lock),
         SourceKind::HtmlDocs => ("pins", &source.pins),
     };
-    let missing = || Error::SourceKey { id: source.id.clone(), kind: crate::record::kind_name(source.kind), key };
+    let missing = || Error::SourceKey {
+        id: source.id.clone(),
+        kind: crate::record::kind_name(source.kind),
+        key,
+    };
     Ok(run_toml_dir.join(named.as_ref().ok_or_else(missing)?))
 }
 
@@ -135,7 +139,11 @@ pub(crate) fn collect(
     let mut collected = match source.kind {
         SourceKind::CrateCode | SourceKind::CrateProse => {
             let packages = lock::parse_lock(pinned, path)?;
-            progress.stage(&format!("read {}", source.id), packages.len() as u64, "crates");
+            progress.stage(
+                &format!("read {}", source.id),
+                packages.len() as u64,
+                "crates",
+            );
             collect_crates(source.kind, &packages, places, gate, progress)?
         }
         SourceKind::HtmlDocs => {
@@ -144,7 +152,9 @@ pub(crate) fn collect(
             collect_pages(source, &pins, places, gate, progress)?
         }
     };
-    collected.candidates.sort_by(|a, b| a.source_doc_id.cmp(&b.source_doc_id));
+    collected
+        .candidates
+        .sort_by(|a, b| a.source_doc_id.cmp(&b.source_doc_id));
     Ok(collected)
 }
 
@@ -167,7 +177,12 @@ fn collect_crates(
     let (packages, candidates): (Vec<_>, Vec<_>) = read.into_iter().unzip();
     let candidates = candidates.into_iter().flatten().collect();
     let entries = packages.len() as u64;
-    Ok(Collected { candidates, packages, entries, evidence: None })
+    Ok(Collected {
+        candidates,
+        packages,
+        entries,
+        evidence: None,
+    })
 }
 
 /// The documents of one archive, and what its manifest says about its licence.
@@ -178,8 +193,9 @@ fn read_crate(
     gate: &Gate,
 ) -> Result<(SourcePackage, Vec<Candidate>)> {
     let prose = kind == SourceKind::CrateProse;
-    let wanted =
-        |path: &str| path == "Cargo.toml" || path.ends_with(".rs") || prose && path.ends_with(".md");
+    let wanted = |path: &str| {
+        path == "Cargo.toml" || path.ends_with(".rs") || prose && path.ends_with(".md")
+    };
     let mut files = archive::unpack(bytes, package, wanted)?;
     let manifest = files.iter().position(|file| file.path == "Cargo.toml");
     let manifest = manifest.map(|at| files.swap_remove(at));
@@ -238,7 +254,11 @@ fn collect_pages(
         // In a package this rejects its documents; in the run file it is the run's own mistake.
         let reason = licence.refused.map(|(_, found)| found).unwrap_or_default();
         let place = format!("source `{}`", source.id);
-        return Err(Error::Licence { place, expression: stated.clone(), reason });
+        return Err(Error::Licence {
+            place,
+            expression: stated.clone(),
+            reason,
+        });
     }
     let candidates = pins
         .par_iter()
@@ -252,7 +272,11 @@ fn collect_pages(
             })?;
             let found = sha256_hex(&bytes);
             if found != pin.sha256 {
-                return Err(Error::PinnedMismatch { path, expected: pin.sha256.clone(), found });
+                return Err(Error::PinnedMismatch {
+                    path,
+                    expected: pin.sha256.clone(),
+                    found,
+                });
             }
             let draft = Draft {
                 source_doc_id: pin.path.clone(),
@@ -275,21 +299,42 @@ fn collect_pages(
         })
         .collect::<Result<Vec<_>>>()?;
     let entries = pins.len() as u64;
-    Ok(Collected { candidates, packages: Vec::new(), entries, evidence: Some(evidence) })
+    Ok(Collected {
+        candidates,
+        packages: Vec::new(),
+        entries,
+        evidence: Some(evidence),
+    })
 }
 
 /// The file on which the stated licence of a documentation source rests: its name and digest.
 /// It lies below the documentation's root or, as the toolchain's own `COPYRIGHT.html`, beside it.
 fn evidence(source: &Source, root: &Path) -> Result<String> {
-    let missing = |key| Error::SourceKey { id: source.id.clone(), kind: crate::record::kind_name(source.kind), key };
+    let missing = |key| Error::SourceKey {
+        id: source.id.clone(),
+        kind: crate::record::kind_name(source.kind),
+        key,
+    };
     source.licence.as_ref().ok_or_else(|| missing("licence"))?;
-    let name = source.licence_evidence.as_ref().ok_or_else(|| missing("licence_evidence"))?;
+    let name = source
+        .licence_evidence
+        .as_ref()
+        .ok_or_else(|| missing("licence_evidence"))?;
     let path = root.join(name);
     if !pins::is_plain(name) {
-        let reason = format!("source `{}`: licence_evidence is no plain relative path", source.id);
-        return Err(Error::Inconsistent { path: name.into(), reason });
+        let reason = format!(
+            "source `{}`: licence_evidence is no plain relative path",
+            source.id
+        );
+        return Err(Error::Inconsistent {
+            path: name.into(),
+            reason,
+        });
     }
-    let beside = root.parent().map(|parent| parent.join(name)).filter(|_| !path.exists());
+    let beside = root
+        .parent()
+        .map(|parent| parent.join(name))
+        .filter(|_| !path.exists());
     let path = beside.filter(|beside| beside.exists()).unwrap_or(path);
     let bytes = read_limited(&path, MAX_PAGE).map_err(|_| Error::PinnedMissing { path })?;
     Ok(format!("{name} sha256:{}", sha256_hex(&bytes)))
@@ -300,9 +345,13 @@ pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     use std::io::Read;
     let file = std::fs::File::open(path).map_err(Error::read(path))?;
     let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::read(path))?;
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(Error::read(path))?;
     if bytes.len() as u64 > limit {
-        return Err(Error::read(path)(std::io::Error::other(format!("larger than {limit} bytes"))));
+        return Err(Error::read(path)(std::io::Error::other(format!(
+            "larger than {limit} bytes"
+        ))));
     }
     Ok(bytes)
 }
@@ -323,7 +372,11 @@ impl Draft<'_> {
         let licence = self.licence.clone();
         let refused = refused.or_else(|| {
             let (rule, found) = licence.refused.clone()?;
-            Some(Refusal { stage: Stage::Licence, rule, found })
+            Some(Refusal {
+                stage: Stage::Licence,
+                rule,
+                found,
+            })
         });
         let lang = match (self.code, text.is_empty()) {
             (true, _) => language::CODE,
@@ -340,7 +393,11 @@ impl Draft<'_> {
             content_hash: hash,
             n_bytes: text.len() as u64,
             licence,
-            text: if refused.is_some() { String::new() } else { text },
+            text: if refused.is_some() {
+                String::new()
+            } else {
+                text
+            },
             refused,
         }
     }
@@ -348,21 +405,36 @@ impl Draft<'_> {
     /// A file whose bytes were not even read.
     fn unread(self, rule: &'static str) -> Candidate {
         let found = format!("{} bytes", self.raw_bytes);
-        self.finish(Some(Refusal { stage: Stage::Extract, rule, found }), None, String::new())
+        self.finish(
+            Some(Refusal {
+                stage: Stage::Extract,
+                rule,
+                found,
+            }),
+            None,
+            String::new(),
+        )
     }
 
     /// A file whose bytes give no text.
     fn unreadable(self, rule: &'static str, bytes: &[u8]) -> Candidate {
         let found = format!("{} bytes", bytes.len());
-        let refusal = Refusal { stage: Stage::Extract, rule, found };
+        let refusal = Refusal {
+            stage: Stage::Extract,
+            rule,
+            found,
+        };
         self.finish(Some(refusal), Some(Digest::of(bytes)), String::new())
     }
 
     /// A file whose text was extracted; the rules decide.
     fn read(self, text: String) -> Candidate {
         let found = format!("{} bytes of text", text.len());
-        let refusal = rules::rejected(&self.raw_path, &text)
-            .map(|rule| Refusal { stage: Stage::Extract, rule, found });
+        let refusal = rules::rejected(&self.raw_path, &text, self.code).map(|rule| Refusal {
+            stage: Stage::Extract,
+            rule,
+            found,
+        });
         let hash = Digest::of(text.as_bytes());
         self.finish(refusal, Some(hash), text)
     }

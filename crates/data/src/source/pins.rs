@@ -19,7 +19,11 @@ pub(crate) struct Pin {
 /// # Errors
 /// A line of another shape, a path that leaves the root, a path twice, or no pin at all.
 pub(crate) fn parse_pins(text: &str, file: &Path) -> Result<Vec<Pin>> {
-    let wrong = |line, reason: String| Error::Pins { path: file.into(), line, reason };
+    let wrong = |line, reason: String| Error::Pins {
+        path: file.into(),
+        line,
+        reason,
+    };
     let mut pins = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let line = line.trim_end();
@@ -32,7 +36,10 @@ pub(crate) fn parse_pins(text: &str, file: &Path) -> Result<Vec<Pin>> {
         if !is_plain(path) {
             return Err(wrong(at + 1, format!("`{path}` is no plain relative path")));
         }
-        pins.push(Pin { sha256: sha256.into(), path: path.into() });
+        pins.push(Pin {
+            sha256: sha256.into(),
+            path: path.into(),
+        });
     }
     pins.sort_by(|a, b| a.path.cmp(&b.path));
     if let Some(pair) = pins.windows(2).find(|pair| pair[0].path == pair[1].path) {
@@ -48,7 +55,9 @@ pub(crate) fn parse_pins(text: &str, file: &Path) -> Result<Vec<Pin>> {
 pub(crate) fn is_plain(path: &str) -> bool {
     !path.is_empty()
         && !path.contains(['\\', '\0'])
-        && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
+        && Path::new(path)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
 }
 
 #[cfg(test)]
@@ -63,7 +72,10 @@ mod tests {
     fn reads_what_sha256sum_writes() {
         let sum = "ab".repeat(32);
         let pins = parse(&format!("# two\n{sum}  b/x.html\n\n{sum}  a.html\n")).expect("valid");
-        assert_eq!(pins.iter().map(|pin| pin.path.as_str()).collect::<Vec<_>>(), ["a.html", "b/x.html"]);
+        assert_eq!(
+            pins.iter().map(|pin| pin.path.as_str()).collect::<Vec<_>>(),
+            ["a.html", "b/x.html"]
+        );
     }
 
     #[test]

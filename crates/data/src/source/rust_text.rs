@@ -17,14 +17,18 @@ pub(crate) const DOCS_EXTRACTION: &str = "rust-docs/1";
 fn documentation(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let rest = line.strip_prefix("//!").or_else(|| {
-        line.strip_prefix("///").filter(|rest| !rest.starts_with('/'))
+        line.strip_prefix("///")
+            .filter(|rest| !rest.starts_with('/'))
     })?;
     Some(rest.strip_prefix(' ').unwrap_or(rest).trim_end())
 }
 
 /// The file without its documentation lines.
 pub(crate) fn code(source: &str) -> String {
-    source.split_inclusive('\n').filter(|line| documentation(line).is_none()).collect()
+    source
+        .split_inclusive('\n')
+        .filter(|line| documentation(line).is_none())
+        .collect()
 }
 
 /// The documentation of the file: one paragraph group per run of documentation lines, fenced
@@ -43,7 +47,9 @@ pub(crate) fn docs(source: &str) -> String {
             }
             continue;
         };
-        let mark = ["```", "~~~"].into_iter().find(|mark| text.trim_start().starts_with(mark));
+        let mark = ["```", "~~~"]
+            .into_iter()
+            .find(|mark| text.trim_start().starts_with(mark));
         match (fence, mark) {
             (Some(open), Some(close)) if open == close => fence = None,
             (Some(_), _) => {}
@@ -75,7 +81,10 @@ mod tests {
 
     #[test]
     fn documentation_becomes_prose_without_its_examples() {
-        assert_eq!(docs(FILE), "Module.\n\nAdds.\n\n# Errors\nNever.\n\nAfter.\n");
+        assert_eq!(
+            docs(FILE),
+            "Module.\n\nAdds.\n\n# Errors\nNever.\n\nAfter.\n"
+        );
         assert_eq!(docs("fn f() {}\n"), "");
     }
 
