@@ -20,6 +20,8 @@ use std::cell::RefCell;
 pub(crate) const NR: usize = 48;
 /// Most rows that any tile has.
 const MR_MOST: usize = 8;
+/// Columns of the tile that goes where C has too few rows or columns; every instruction set has it.
+const EDGE: usize = 16;
 /// Depth of a cache block: a panel of `KC × NR` floats stays in the second-level cache.
 const KC: usize = 384;
 /// Rows of A that one task packs at a time.
@@ -92,15 +94,6 @@ pub enum Start {
     Continue,
 }
 
-/// Rows and columns of the register tile of `isa`.
-fn tile_shape(isa: Isa) -> (usize, usize) {
-    match isa {
-        Isa::Avx512 => (8, 48),
-        Isa::Avx2 => (6, 16),
-        Isa::Scalar => (4, 16),
-    }
-}
-
 thread_local! {
     static PACKED_A: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
     static PACKED_B: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
@@ -128,7 +121,7 @@ pub fn gemm(pool: &Pool, c: &mut [f32], c_stride: usize, a: View, b: View, start
     let rows_a_task = m
         .div_ceil(pool.threads() * 2)
         .min(MC)
-        .next_multiple_of(tile_shape(isa).0);
+        .next_multiple_of(tile::rows(isa));
     let shared = Shared::new(c);
     pool.run(|| {
         for column in (0..n).step_by(NC) {
@@ -190,7 +183,7 @@ pub fn gemm_serial(isa: Isa, c: &mut [f32], c_stride: usize, a: View, b: View, s
                     pack::panel(isa, out, &b, depth, kc, column + panel * NR);
                 }
                 let first = depth == 0 && start == Start::Zero;
-                let rows_a_block = MC.next_multiple_of(tile_shape(isa).0);
+                let rows_a_block = MC.next_multiple_of(tile::rows(isa));
                 for row in (0..m).step_by(rows_a_block) {
                     let block = Block {
                         row,
@@ -257,7 +250,7 @@ impl Block {
         c_stride: usize,
         first: bool,
     ) {
-        let (mr, nr) = tile_shape(isa);
+        let mr = tile::rows(isa);
         let kc = self.kc;
         let a_packed = grown(a_scratch, self.rows.next_multiple_of(mr) * kc);
         pack::rows(isa, a_packed, a, self.row, self.rows, self.depth, kc, mr);
@@ -267,18 +260,23 @@ impl Block {
             for (tile_index, row) in (0..self.rows).step_by(mr).enumerate() {
                 let height = mr.min(self.rows - row);
                 let a_tile = &a_packed[tile_index * mr * kc..][..mr * kc];
-                for sub in (0..panel_width).step_by(nr) {
-                    let width = nr.min(panel_width - sub);
+                let mut sub = 0;
+                while sub < panel_width {
+                    let left = panel_width - sub;
                     let start = (self.row + row) * c_stride + self.column + panel_start + sub;
                     let b_tile = &panel[sub..];
-                    if height == mr && width == nr {
+                    let whole = tile::columns(isa, left).filter(|_| height == mr);
+                    if let Some(width) = whole {
                         // SAFETY: this task alone owns these rows of C.
-                        let out = unsafe { c.slice(start, (mr - 1) * c_stride + nr) };
-                        tile::run(isa, kc, a_tile, b_tile, out, c_stride, first);
+                        let out = unsafe { c.slice(start, (mr - 1) * c_stride + width) };
+                        tile::run(isa, width, kc, a_tile, b_tile, out, c_stride, first);
+                        sub += width;
                     } else {
+                        let width = left.min(EDGE);
                         self.edge(
                             isa, a_tile, b_tile, c, c_stride, start, height, width, first,
                         );
+                        sub += width;
                     }
                 }
             }
@@ -300,17 +298,17 @@ impl Block {
         width: usize,
         first: bool,
     ) {
-        let mut whole = [0.0_f32; MR_MOST * NR];
+        let mut whole = [0.0_f32; MR_MOST * EDGE];
         for row in 0..height {
             // SAFETY: this task alone owns these rows of C.
             let out = unsafe { c.slice(start + row * c_stride, width) };
-            whole[row * NR..][..width].copy_from_slice(out);
+            whole[row * EDGE..][..width].copy_from_slice(out);
         }
-        tile::run(isa, self.kc, a_tile, b_tile, &mut whole, NR, first);
+        tile::run(isa, EDGE, self.kc, a_tile, b_tile, &mut whole, EDGE, first);
         for row in 0..height {
             // SAFETY: as above.
             let out = unsafe { c.slice(start + row * c_stride, width) };
-            out.copy_from_slice(&whole[row * NR..][..width]);
+            out.copy_from_slice(&whole[row * EDGE..][..width]);
         }
     }
 }

@@ -3,12 +3,32 @@
 use super::NR;
 use crate::Isa;
 
-/// Advances the tile `out` (rows `stride` apart) by `kc` terms. `a` is packed `[kc][MR]`, `b` is
-/// the tile's first column within a panel `[kc][NR]`. `first` starts the chains at +0.
-///
-/// The tile has the shape that `super::tile_shape(isa)` says; `out` holds all of it.
+/// Rows of a tile on `isa`.
+pub(super) fn rows(isa: Isa) -> usize {
+    match isa {
+        Isa::Avx512 => 8,
+        Isa::Avx2 => 6,
+        Isa::Scalar => 4,
+    }
+}
+
+/// Columns of the widest tile on `isa` that does not reach beyond `left` columns, or none.
+pub(super) fn columns(isa: Isa, left: usize) -> Option<usize> {
+    let widths: &[usize] = if isa == Isa::Avx512 {
+        &[48, 32, 16]
+    } else {
+        &[16]
+    };
+    widths.iter().copied().find(|&width| width <= left)
+}
+
+/// Advances the tile `out` of `width` columns (rows `stride` apart) by `kc` terms. `a` is packed
+/// `[kc][rows]`, `b` begins at the tile's first column within a panel `[kc][NR]`. `first` starts the
+/// chains at +0. `width` is one that [`columns`] gives.
+#[allow(clippy::too_many_arguments, reason = "the operands of one tile")]
 pub(super) fn run(
     isa: Isa,
+    width: usize,
     kc: usize,
     a: &[f32],
     b: &[f32],
@@ -16,25 +36,26 @@ pub(super) fn run(
     stride: usize,
     first: bool,
 ) {
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => {
-            assert!(
-                a.len() >= 8 * kc && b.len() >= (kc - 1) * NR + 48 && out.len() >= 7 * stride + 48
-            );
-            // SAFETY: the machine has AVX-512 (`Isa`), and the operands are as long as asserted.
-            unsafe { x86::avx512(kc, a.as_ptr(), b.as_ptr(), out.as_mut_ptr(), stride, first) }
+    assert!(a.len() >= rows(isa) * kc && b.len() >= (kc - 1) * NR + width);
+    assert!(out.len() >= (rows(isa) - 1) * stride + width);
+    #[cfg(target_arch = "x86_64")]
+    {
+        let (a, b, c) = (a.as_ptr(), b.as_ptr(), out.as_mut_ptr());
+        // SAFETY (all four): the machine has the instruction set, or there would be no such `Isa`;
+        // the operands are as long as asserted above.
+        match (isa, width) {
+            (Isa::Avx512, 48) => return unsafe { x86::avx512x3(kc, a, b, c, stride, first) },
+            (Isa::Avx512, 32) => return unsafe { x86::avx512x2(kc, a, b, c, stride, first) },
+            (Isa::Avx512, 16) => return unsafe { x86::avx512x1(kc, a, b, c, stride, first) },
+            (Isa::Avx2, 16) => return unsafe { x86::avx2(kc, a, b, c, stride, first) },
+            _ => {}
         }
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => {
-            assert!(
-                a.len() >= 6 * kc && b.len() >= (kc - 1) * NR + 16 && out.len() >= 5 * stride + 16
-            );
-            // SAFETY: as above, with AVX2 and fma.
-            unsafe { x86::avx2(kc, a.as_ptr(), b.as_ptr(), out.as_mut_ptr(), stride, first) }
-        }
-        _ => scalar(kc, a, b, out, stride, first),
     }
+    assert!(
+        isa == Isa::Scalar && width == 16,
+        "no tile of {width} columns"
+    );
+    scalar(kc, a, b, out, stride, first);
 }
 
 /// A 4 × 16 tile in plain Rust.
@@ -123,18 +144,26 @@ mod x86 {
         };
     }
 
-    tile!(
-        avx512,
-        "avx512f",
-        8,
-        3,
-        16,
-        _mm512_setzero_ps,
-        _mm512_loadu_ps,
-        _mm512_storeu_ps,
-        _mm512_set1_ps,
-        _mm512_fmadd_ps
-    );
+    macro_rules! avx512 {
+        ($name:ident, $vectors:literal) => {
+            tile!(
+                $name,
+                "avx512f",
+                8,
+                $vectors,
+                16,
+                _mm512_setzero_ps,
+                _mm512_loadu_ps,
+                _mm512_storeu_ps,
+                _mm512_set1_ps,
+                _mm512_fmadd_ps
+            );
+        };
+    }
+
+    avx512!(avx512x3, 3);
+    avx512!(avx512x2, 2);
+    avx512!(avx512x1, 1);
     tile!(
         avx2,
         "avx2,fma",
