@@ -10,7 +10,7 @@ use glasswork_release::table::{Column, Table};
 use glasswork_release::{Digest, batch_digest, canonical, files, layout};
 
 use crate::error::{Error, Result};
-use crate::order::{MixtureFile, Order};
+use crate::order::{MIXTURE_FORMAT, MixtureFile, Order};
 use crate::progress::Progress;
 use crate::stream::Stream;
 
@@ -273,14 +273,14 @@ impl SequenceStore {
     }
 }
 
-/// Reads `mixture.json`.
+/// Reads `mixture.json`, its format number first.
 pub(crate) fn load_mixture(release: &Path) -> Result<MixtureFile> {
     let path = release.join(layout::MIXTURE);
     let bytes = files::read(&path, canonical::MAX_DOCUMENT as u64)?;
-    Ok(canonical::parse_strict(
-        &bytes,
-        &path.display().to_string(),
-    )?)
+    let what = path.display().to_string();
+    let value = canonical::parse_value(&bytes, &what)?;
+    canonical::expect_format(&value, u64::from(MIXTURE_FORMAT), &what)?;
+    Ok(canonical::parse_canonical(&bytes, &what)?)
 }
 
 #[cfg(test)]

@@ -561,4 +561,7 @@ fn attack_a_mixture_that_contradicts_the_chunks() {
             "{from} -> {to}"
         );
     }
+    std::fs::write(&path, mixture.replacen("\"format\":1", "\"format\":2", 1)).expect("writes");
+    let error = SequenceStore::open(&fixture.path("out")).expect_err("a future format");
+    assert!(error.hint().expect("a hint").contains("newer"), "{error}");
 }
