@@ -96,29 +96,38 @@ impl Metrics {
             return Err(fail());
         }
         let narrow = |n| usize::try_from(n).map_err(|_| fail());
-        Ok(self.table()?.rows_digest(
-            "glasswork/metrics-rows/1",
-            narrow(range.start)?..narrow(range.end)?,
-        ))
+        let table = self.table_of(narrow(range.start)?..narrow(range.end)?)?;
+        Ok(table.rows_digest("glasswork/metrics-rows/1", 0..table.rows()))
     }
 
     /// The batch digests of the updates in `range` (as in [`Metrics::rows_digest`]); shorter when rows are missing.
     #[must_use]
     pub fn batch_digests(&self, range: Range<u64>) -> Vec<Digest> {
-        self.rows
+        let bound = |n| {
+            usize::try_from(n)
+                .unwrap_or(usize::MAX)
+                .min(self.rows.len())
+        };
+        let (start, end) = (bound(range.start), bound(range.end));
+        self.rows[start.min(end)..end]
             .iter()
-            .filter(|r| range.start < r.step && r.step <= range.end)
-            .map(|r| r.batch_digest)
+            .map(|row| row.batch_digest)
             .collect()
     }
 
     /// The rows as a table. Fails when a row has another number of sources, or the steps are not 1, 2, 3, ….
     pub fn table(&self) -> Result<Table> {
+        self.table_of(0..self.rows.len())
+    }
+
+    /// Some of the rows as a table. Panics when they are not there.
+    fn table_of(&self, range: Range<usize>) -> Result<Table> {
         let fail = |problem| Error::Table {
             what: layout::STEPS.into(),
             problem,
         };
-        for (i, row) in self.rows.iter().enumerate() {
+        let rows = &self.rows[range.clone()];
+        for (i, row) in range.zip(rows) {
             if row.step != i as u64 + 1 {
                 return Err(fail(format!(
                     "row {i} is of step {}, not {}",
@@ -134,7 +143,6 @@ impl Metrics {
                 )));
             }
         }
-        let rows = &self.rows;
         let mut table = Table::from_columns([
             ("step", Column::U64(rows.iter().map(|r| r.step).collect())),
             (
