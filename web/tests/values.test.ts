@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { bytes, compact, duration, fixed, grouped, percent, significant } from '../src/format';
+import { detectionChance, marked, orderedClaims } from '../src/model';
+import { keptIndices } from '../src/reduce';
+import { fixture } from './fixture';
+
+describe('numbers', () => {
+  it('have units that a person expects', () => {
+    expect(bytes(0, 'en')).toBe('0 B');
+    expect(bytes(999, 'en')).toBe('999 B');
+    expect(bytes(1000, 'en')).toBe('1 kB');
+    expect(bytes(999_999, 'en')).toBe('1 MB');
+    expect(bytes(37_764_096, 'en')).toBe('37.8 MB');
+    expect(bytes(431_224_117, 'ja')).toBe('431 MB');
+    expect(duration(14.2, 'en')).toBe('14 s');
+    expect(duration(150, 'en')).toBe('2.5 min');
+  });
+
+  it('are never rounded into something else', () => {
+    expect(percent(0.0004, 'en')).toBe('< 0.1%');
+    expect(percent(0.9996, 'en')).toBe('> 99.9%');
+    expect(percent(0, 'en')).toBe('0%');
+    expect(percent(1, 'en')).toBe('100%');
+    expect(percent(0.4375, 'en')).toBe('44%');
+    expect(significant(0.00031, 'en')).toBe('0.00031');
+    expect(significant(0.0000031, 'en')).toBe('3.10e-6');
+    expect(significant(0, 'en')).toBe('0');
+    expect(grouped(1_064_960, 'en')).toBe('1,064,960');
+    expect(compact(3_147_008, 'en')).toBe('3.15M');
+    expect(fixed(1.005, 2, 'en')).toMatch(/^1\.0[01]$/);
+  });
+});
+
+describe('reduction', () => {
+  it('keeps all points where they are few', () => {
+    expect(keptIndices([[1, null, 3]], 10)).toEqual([0, 1, 2]);
+    expect(keptIndices([[]], 10)).toEqual([]);
+    expect(keptIndices([], 10)).toEqual([]);
+  });
+
+  it('loses no spike, no gap and neither end', () => {
+    const values: (number | null)[] = Array.from({ length: 100_000 }, (_, index) => Math.sin(index));
+    values[54_321] = 99;
+    values[54_322] = -99;
+    values[70_000] = null;
+    const kept = keptIndices([values], 1000);
+    expect(kept.length).toBeLessThanOrEqual(1600);
+    for (const index of [0, 54_321, 54_322, 70_000, 99_999]) expect(kept).toContain(index);
+    expect(kept).toEqual([...kept].sort((left, right) => left - right));
+  });
+
+  it('sees the spikes of every line', () => {
+    const first = Array.from({ length: 10_000 }, () => 1);
+    const second = Array.from({ length: 10_000 }, (_, index) => (index === 7_777 ? 5 : 1));
+    expect(keptIndices([first, second], 100)).toContain(7_777);
+  });
+});
+
+describe('claims', () => {
+  it('keep an id that no question knows, at the end', () => {
+    const report = fixture();
+    report.claims.unshift({ id: 'new_claim', status: 'holds', rung: 'declared', params: {}, evidence: [] });
+    expect(orderedClaims(report).at(-1)?.id).toBe('new_claim');
+    expect(orderedClaims(report)).toHaveLength(report.claims.length);
+  });
+
+  it('state the chance to have found a bad segment', () => {
+    expect(detectionChance(0.25, 2)).toBeCloseTo(0.4375);
+    expect(detectionChance(0.25, 0)).toBe(0);
+  });
+});
+
+describe('marks in samples', () => {
+  it('count bytes, as the evaluator does', () => {
+    expect(marked('aéb cd', [{ start: 1, text: 'éb' }])).toEqual([
+      { text: 'a', mark: false },
+      { text: 'éb', mark: true },
+      { text: ' cd', mark: false },
+    ]);
+  });
+
+  it('join where they overlap, and stop at the end of the text', () => {
+    expect(marked('abcdef', [{ start: 1, text: 'bc' }, { start: 2, text: 'cd' }, { start: 5, text: 'fgh' }])).toEqual([
+      { text: 'a', mark: false },
+      { text: 'bcd', mark: true },
+      { text: 'e', mark: false },
+      { text: 'f', mark: true },
+    ]);
+    expect(marked('', [{ start: 0, text: 'x' }])).toEqual([]);
+  });
+});
