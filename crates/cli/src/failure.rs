@@ -64,6 +64,8 @@ from_library!(
     glasswork_train::TrainError,
     glasswork_eval::EvalError,
     glasswork_replay::ReplayError,
+    glasswork_audit::Error,
+    glasswork_page::Error,
 );
 
 impl From<glasswork_model::ModelError> for Failure {

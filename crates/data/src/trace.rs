@@ -10,7 +10,7 @@ use crate::documents::Records;
 use crate::error::{Error, Result};
 
 /// A stretch of one document inside one row of one step.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Segment {
     /// The step, from 1.
     pub step: u64,
