@@ -130,20 +130,38 @@ pub fn claims(dossier: &Dossier) -> Vec<Claim> {
 impl Claim {
     /// A claim that nothing speaks for or against yet.
     fn missing(id: &str) -> Self {
-        Self { id: id.into(), status: Status::Missing, rung: None, params: Params::new(), evidence: Vec::new() }
+        Self {
+            id: id.into(),
+            status: Status::Missing,
+            rung: None,
+            params: Params::new(),
+            evidence: Vec::new(),
+        }
     }
 
     fn holds(id: &str, rung: Rung) -> Self {
-        Self { status: Status::Holds, rung: Some(rung), ..Self::missing(id) }
+        Self {
+            status: Status::Holds,
+            rung: Some(rung),
+            ..Self::missing(id)
+        }
     }
 
     fn fails(id: &str, rung: Rung) -> Self {
-        Self { status: Status::Fails, rung: Some(rung), ..Self::missing(id) }
+        Self {
+            status: Status::Fails,
+            rung: Some(rung),
+            ..Self::missing(id)
+        }
     }
 
     /// Holds or fails.
     fn judged(id: &str, rung: Rung, holds: bool) -> Self {
-        if holds { Self::holds(id, rung) } else { Self::fails(id, rung) }
+        if holds {
+            Self::holds(id, rung)
+        } else {
+            Self::fails(id, rung)
+        }
     }
 
     fn with(mut self, name: &str, value: impl Into<Param>) -> Self {
@@ -152,7 +170,12 @@ impl Claim {
     }
 
     /// Adds the files that `paths` names, shown in `section`.
-    fn on<P: Into<String>>(mut self, dossier: &Dossier, section: &str, paths: impl IntoIterator<Item = P>) -> Self {
+    fn on<P: Into<String>>(
+        mut self,
+        dossier: &Dossier,
+        section: &str,
+        paths: impl IntoIterator<Item = P>,
+    ) -> Self {
         self.evidence.extend(paths.into_iter().map(|path| {
             let path = path.into();
             Evidence {
@@ -177,7 +200,11 @@ impl Claim {
 
 impl From<f64> for Param {
     fn from(number: f64) -> Self {
-        if number.is_finite() { Self::Number(number) } else { Self::Null }
+        if number.is_finite() {
+            Self::Number(number)
+        } else {
+            Self::Null
+        }
     }
 }
 

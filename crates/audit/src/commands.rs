@@ -18,16 +18,33 @@ pub struct Command {
 #[must_use]
 pub fn commands(dossier: &Dossier) -> Vec<Command> {
     let place = place(dossier);
-    let root = dossier.release.root.as_ref().map(|root| format!(" --root {root}")).unwrap_or_default();
-    let middle = dossier.metrics.as_ref().map_or(1, |metrics| (metrics.step.len() as u64).div_ceil(2).max(1));
-    let shown = |id: &str, command: String| Command { id: id.into(), command };
+    let root = dossier
+        .release
+        .root
+        .as_ref()
+        .map(|root| format!(" --root {root}"))
+        .unwrap_or_default();
+    let middle = dossier
+        .metrics
+        .as_ref()
+        .map_or(1, |metrics| (metrics.step.len() as u64).div_ceil(2).max(1));
+    let shown = |id: &str, command: String| Command {
+        id: id.into(),
+        command,
+    };
     vec![
         shown("check", format!("glasswork check {place}{root}")),
-        shown("replay_sample", format!("glasswork replay {place} --sample 20%")),
+        shown(
+            "replay_sample",
+            format!("glasswork replay {place} --sample 20%"),
+        ),
         shown("replay_all", format!("glasswork replay {place}")),
         shown("trace", format!("glasswork trace {place} --step {middle}")),
         shown("eval", format!("glasswork eval {place}")),
-        shown("report", format!("glasswork report {place} -o report.html --lang ja")),
+        shown(
+            "report",
+            format!("glasswork report {place} -o report.html --lang ja"),
+        ),
     ]
 }
 

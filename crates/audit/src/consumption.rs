@@ -36,7 +36,10 @@ struct Use {
 pub(crate) fn compare(release: &Path, allowed: &[String]) -> Result<Compared> {
     let documents = Table::read(&release.join(layout::DOCUMENTS))?;
     let uses = uses(release, documents.rows())?;
-    let (source, licence) = (documents.utf8("source_id")?, documents.nullable_utf8("licence_spdx")?);
+    let (source, licence) = (
+        documents.utf8("source_id")?,
+        documents.nullable_utf8("licence_spdx")?,
+    );
     let (split, bytes) = (documents.utf8("split")?, documents.u64("n_bytes")?);
 
     let mut consumption = Consumption::default();
@@ -68,14 +71,20 @@ pub(crate) fn compare(release: &Path, allowed: &[String]) -> Result<Compared> {
         });
         row.documents += 1;
         row.bytes = row.bytes.saturating_add(bytes[doc]);
-        let Some((first, last)) = used.steps else { continue };
-        row.consumed_tokens = row.consumed_tokens.map(|tokens| tokens.saturating_add(used.tokens));
+        let Some((first, last)) = used.steps else {
+            continue;
+        };
+        row.consumed_tokens = row
+            .consumed_tokens
+            .map(|tokens| tokens.saturating_add(used.tokens));
         row.first_step = Some(row.first_step.map_or(first, |step| step.min(first)));
         row.last_step = Some(row.last_step.map_or(last, |step| step.max(last)));
         let sum = by_source.entry(source[doc].clone()).or_default();
         *sum = sum.saturating_add(used.tokens);
         classes.insert(row.class);
-        let fit = *fits.entry(expression).or_insert_with(|| allowed_by(expression, allowed));
+        let fit = *fits
+            .entry(expression)
+            .or_insert_with(|| allowed_by(expression, allowed));
         consumption.documents += 1;
         consumption.tokens = consumption.tokens.saturating_add(used.tokens);
         consumption.unknown_licence += u64::from(row.class == LicenceClass::Unknown);
@@ -84,7 +93,12 @@ pub(crate) fn compare(release: &Path, allowed: &[String]) -> Result<Compared> {
     }
     consumption.classes = classes.into_iter().collect();
     let refused_licences = refused_licences(release, source, licence, bytes)?;
-    Ok(Compared { consumption, licences: rows.into_values().collect(), by_source, refused_licences })
+    Ok(Compared {
+        consumption,
+        licences: rows.into_values().collect(),
+        by_source,
+        refused_licences,
+    })
 }
 
 /// Per document: the target tokens of the sequence that came from it. Token 0 of a row is never a target: it stands
@@ -97,14 +111,18 @@ fn uses(release: &Path, documents: usize) -> Result<Vec<Use>> {
         let (step, doc) = (table.u64("step")?, table.u64("doc")?);
         let (start, end) = (table.u32("seq_start")?, table.u32("seq_end")?);
         for row in 0..table.rows() {
-            let used = usize::try_from(doc[row]).ok().and_then(|doc| uses.get_mut(doc));
+            let used = usize::try_from(doc[row])
+                .ok()
+                .and_then(|doc| uses.get_mut(doc));
             let Some(used) = used else {
                 return Err(Error::Contradiction {
                     path,
                     problem: format!("row {row} names document {} of {documents}", doc[row]),
                 });
             };
-            used.tokens = used.tokens.saturating_add(u64::from(end[row].saturating_sub(start[row].max(1))));
+            used.tokens = used
+                .tokens
+                .saturating_add(u64::from(end[row].saturating_sub(start[row].max(1))));
             let (first, last) = used.steps.unwrap_or((step[row], step[row]));
             used.steps = Some((first.min(step[row]), last.max(step[row])));
         }
@@ -121,25 +139,35 @@ fn refused_licences(
 ) -> Result<Vec<Rejection>> {
     let path = release.join(layout::attributes("licence")?);
     let table = Table::read(&path)?;
-    let (doc, verdict, rule) = (table.u64("doc")?, table.utf8("verdict")?, table.nullable_utf8("rule")?);
+    let (doc, verdict, rule) = (
+        table.u64("doc")?,
+        table.utf8("verdict")?,
+        table.nullable_utf8("rule")?,
+    );
     let mut counts: BTreeMap<(&str, &str, Option<&str>), (u64, u64)> = BTreeMap::new();
     for row in (0..table.rows()).filter(|row| verdict[*row] == "reject") {
-        let at = usize::try_from(doc[row]).ok().filter(|at| *at < source.len());
+        let at = usize::try_from(doc[row])
+            .ok()
+            .filter(|at| *at < source.len());
         let Some(at) = at else {
             let problem = format!("row {row} names document {} of {}", doc[row], source.len());
             return Err(Error::Contradiction { path, problem });
         };
         let rule = rule[row].as_deref().unwrap_or("");
-        let count = counts.entry((&source[at], rule, licence[at].as_deref())).or_default();
+        let count = counts
+            .entry((&source[at], rule, licence[at].as_deref()))
+            .or_default();
         *count = (count.0 + 1, count.1.saturating_add(bytes[at]));
     }
-    let rejections = counts.into_iter().map(|((source, rule, licence), (documents, bytes))| Rejection {
-        stage: "licence".into(),
-        source: source.into(),
-        rule: rule.into(),
-        licence: licence.map(str::to_owned),
-        documents,
-        bytes,
-    });
+    let rejections = counts
+        .into_iter()
+        .map(|((source, rule, licence), (documents, bytes))| Rejection {
+            stage: "licence".into(),
+            source: source.into(),
+            rule: rule.into(),
+            licence: licence.map(str::to_owned),
+            documents,
+            bytes,
+        });
     Ok(rejections.collect())
 }

@@ -88,31 +88,51 @@ impl Criteria {
     /// Names the key or id that is wrong.
     pub fn parse(text: &str) -> Result<Self> {
         let wrong = |problem: String| Error::Criteria { problem };
-        let Format { format } = toml::from_str(text).map_err(|error| wrong(error.message().to_owned()))?;
+        let Format { format } =
+            toml::from_str(text).map_err(|error| wrong(error.message().to_owned()))?;
         match format {
             Some(1) => {}
-            Some(other) => return Err(wrong(format!("format is {other}; this program reads format 1"))),
+            Some(other) => {
+                return Err(wrong(format!(
+                    "format is {other}; this program reads format 1"
+                )));
+            }
             None => return Err(wrong("there is no `format = 1`".into())),
         }
         let file: File = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| text[..span.start].lines().count().max(1));
-            let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            let line = error
+                .span()
+                .map(|span| text[..span.start].lines().count().max(1));
+            let place = line
+                .map(|line| format!("line {line}: "))
+                .unwrap_or_default();
             wrong(format!("{place}{}", error.message()))
         })?;
         if file.criteria.is_empty() {
-            return Err(wrong("there is no [[criterion]], and without criteria there is no verdict".into()));
+            return Err(wrong(
+                "there is no [[criterion]], and without criteria there is no verdict".into(),
+            ));
         }
         if file.criteria.len() > MAX_CRITERIA {
-            return Err(wrong(format!("{} criteria; at most {MAX_CRITERIA}", file.criteria.len())));
+            return Err(wrong(format!(
+                "{} criteria; at most {MAX_CRITERIA}",
+                file.criteria.len()
+            )));
         }
         let mut seen = BTreeSet::new();
         for criterion in &file.criteria {
             if !seen.insert(&criterion.id) {
                 return Err(wrong(format!("the id `{}` occurs twice", criterion.id)));
             }
-            criterion.validate().map_err(|problem| wrong(format!("criterion `{}`: {problem}", criterion.id)))?;
+            criterion
+                .validate()
+                .map_err(|problem| wrong(format!("criterion `{}`: {problem}", criterion.id)))?;
         }
-        Ok(Self { name: file.name, text: text.to_owned(), criteria: file.criteria })
+        Ok(Self {
+            name: file.name,
+            text: text.to_owned(),
+            criteria: file.criteria,
+        })
     }
 
     /// [`DEFAULT_CRITERIA`], parsed.
@@ -134,14 +154,29 @@ impl Criterion {
         }
         for claim in &self.claims {
             if !CLAIM_IDS.contains(&claim.as_str()) {
-                return Err(format!("`{claim}` is no claim; claims are {}", CLAIM_IDS.join(", ")));
+                return Err(format!(
+                    "`{claim}` is no claim; claims are {}",
+                    CLAIM_IDS.join(", ")
+                ));
             }
         }
         let needs = [
             (self.classes.is_some(), "classes", "licences_known"),
-            (self.bad_share.is_some() || self.chance.is_some(), "bad_share and chance", "segments_replayed"),
-            (self.max_bits_per_byte.is_some(), "max_bits_per_byte", "held_out_better"),
-            (self.max_verbatim_tokens.is_some(), "max_verbatim_tokens", "verbatim_searched"),
+            (
+                self.bad_share.is_some() || self.chance.is_some(),
+                "bad_share and chance",
+                "segments_replayed",
+            ),
+            (
+                self.max_bits_per_byte.is_some(),
+                "max_bits_per_byte",
+                "held_out_better",
+            ),
+            (
+                self.max_verbatim_tokens.is_some(),
+                "max_verbatim_tokens",
+                "verbatim_searched",
+            ),
         ];
         for (given, key, claim) in needs {
             if given && !self.claims.iter().any(|own| own == claim) {
@@ -150,11 +185,17 @@ impl Criterion {
         }
         match (self.bad_share, self.chance) {
             (None, None) => {}
-            (Some(share), Some(chance)) if share > 0.0 && share <= 1.0 && chance > 0.0 && chance <= 1.0 => {}
-            (Some(_), Some(_)) => return Err("bad_share and chance lie above 0 and at most at 1".into()),
+            (Some(share), Some(chance))
+                if share > 0.0 && share <= 1.0 && chance > 0.0 && chance <= 1.0 => {}
+            (Some(_), Some(_)) => {
+                return Err("bad_share and chance lie above 0 and at most at 1".into());
+            }
             _ => return Err("bad_share and chance stand together".into()),
         }
-        if self.max_bits_per_byte.is_some_and(|limit| limit.is_nan() || limit <= 0.0) {
+        if self
+            .max_bits_per_byte
+            .is_some_and(|limit| limit.is_nan() || limit <= 0.0)
+        {
             return Err("max_bits_per_byte is above 0".into());
         }
         Ok(())
@@ -171,7 +212,11 @@ mod tests {
 
     #[test]
     fn the_shipped_criteria_are_the_ids_that_the_page_has_words_for() {
-        let ids: Vec<_> = Criteria::shipped().criteria.into_iter().map(|criterion| criterion.id).collect();
+        let ids: Vec<_> = Criteria::shipped()
+            .criteria
+            .into_iter()
+            .map(|criterion| criterion.id)
+            .collect();
         assert_eq!(ids, CRITERION_IDS);
     }
 
@@ -184,17 +229,27 @@ mod tests {
 
     #[test]
     fn what_a_person_mistypes_is_named() {
-        let with = |line: &str| format!("format = 1\nname = \"n\"\n[[criterion]]\nid = \"a\"\n{line}\n");
+        let with =
+            |line: &str| format!("format = 1\nname = \"n\"\n[[criterion]]\nid = \"a\"\n{line}\n");
         let claims = "claims = [\"files_intact\"]\nrung = \"consistent\"";
         assert!(Criteria::parse(&with(claims)).is_ok());
-        assert!(problem(&with("claims = [\"file_intact\"]\nrung = \"present\"")).contains("`file_intact` is no claim"));
+        assert!(
+            problem(&with("claims = [\"file_intact\"]\nrung = \"present\""))
+                .contains("`file_intact` is no claim")
+        );
         assert!(problem(&with("claims = []\nrung = \"present\"")).contains("names no claim"));
         assert!(problem(&with("claims = [\"files_intact\"]\nrung = \"sure\"")).contains("line 6"));
         assert!(problem(&with(&format!("{claims}\nclases = []"))).contains("clases"));
-        assert!(problem(&with(&format!("{claims}\nclasses = [\"permissive\"]"))).contains("licences_known"));
+        assert!(
+            problem(&with(&format!("{claims}\nclasses = [\"permissive\"]")))
+                .contains("licences_known")
+        );
         let replay = "claims = [\"segments_replayed\"]\nrung = \"present\"";
         assert!(problem(&with(&format!("{replay}\nchance = 0.5"))).contains("together"));
-        assert!(problem(&with(&format!("{replay}\nchance = 1.5\nbad_share = 0.1"))).contains("at most at 1"));
+        assert!(
+            problem(&with(&format!("{replay}\nchance = 1.5\nbad_share = 0.1")))
+                .contains("at most at 1")
+        );
         let twice = format!("{}[[criterion]]\nid = \"a\"\n{claims}", with(claims));
         assert!(problem(&twice).contains("occurs twice"));
         let id = format!("format = 1\nname = \"n\"\n[[criterion]]\nid = \"<b>\"\n{claims}");

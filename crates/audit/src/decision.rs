@@ -116,8 +116,11 @@ pub const REMEDY_IDS: &[&str] = &[
 /// Applies criteria to claims. `place` is how commands name the release.
 #[must_use]
 pub fn decide(claims: &[Claim], criteria: &Criteria, place: &str) -> Decision {
-    let results: Vec<CriterionResult> =
-        criteria.criteria.iter().map(|criterion| judge(criterion, claims, place)).collect();
+    let results: Vec<CriterionResult> = criteria
+        .criteria
+        .iter()
+        .map(|criterion| judge(criterion, claims, place))
+        .collect();
     let any = |verdict| results.iter().any(|result| result.verdict == verdict);
     let verdict = if any(CriterionVerdict::NotMet) {
         Verdict::DoNotAdopt
@@ -145,7 +148,11 @@ struct Grounds {
 impl Grounds {
     fn remedy(&mut self, id: &str, params: Params, command: Option<String>) {
         if !self.remedies.iter().any(|remedy| remedy.id == id) {
-            self.remedies.push(Remedy { id: id.into(), params, command });
+            self.remedies.push(Remedy {
+                id: id.into(),
+                params,
+                command,
+            });
         }
     }
 }
@@ -155,7 +162,9 @@ fn judge(criterion: &Criterion, claims: &[Claim], place: &str) -> CriterionResul
     for id in &criterion.claims {
         match claims.iter().find(|claim| claim.id == *id) {
             Some(claim) => weigh(criterion, claim, place, &mut grounds),
-            None => grounds.open.push(reason("claim_missing", [("claim", id.as_str().into())])),
+            None => grounds
+                .open
+                .push(reason("claim_missing", [("claim", id.as_str().into())])),
         }
     }
     let verdict = if !grounds.broken.is_empty() {
@@ -165,7 +174,11 @@ fn judge(criterion: &Criterion, claims: &[Claim], place: &str) -> CriterionResul
     } else {
         CriterionVerdict::Met
     };
-    let Grounds { mut broken, open, remedies } = grounds;
+    let Grounds {
+        mut broken,
+        open,
+        remedies,
+    } = grounds;
     broken.extend(open);
     CriterionResult {
         id: criterion.id.clone(),
@@ -185,7 +198,9 @@ fn weigh(criterion: &Criterion, claim: &Claim, place: &str, grounds: &mut Ground
             let id = match claim.id.as_str() {
                 "segments_replayed" => "look_into_divergence",
                 "licences_known" | "licences_allowed" => "review_licences",
-                "held_out_better" | "held_out_not_rising" | "loss_fell" | "training_uneventful" => "ask_publisher",
+                "held_out_better" | "held_out_not_rising" | "loss_fell" | "training_uneventful" => {
+                    "ask_publisher"
+                }
                 _ => "get_intact_copy",
             };
             grounds.remedy(id, Params::new(), None);
@@ -194,12 +209,18 @@ fn weigh(criterion: &Criterion, claim: &Claim, place: &str, grounds: &mut Ground
             grounds.open.push(reason("claim_missing", [named()]));
             match claim.id.as_str() {
                 "publisher_verified" => {
-                    grounds.remedy("pin_root", Params::new(), Some(commands::check_against_root(place)));
+                    grounds.remedy(
+                        "pin_root",
+                        Params::new(),
+                        Some(commands::check_against_root(place)),
+                    );
                 }
                 "segments_replayed" if criterion.bad_share.is_some() => {}
                 "segments_replayed" => replay_more(1, claim, place, grounds),
                 "model_licence" => grounds.remedy("state_model_licence", Params::new(), None),
-                "personal_data_screened" => grounds.remedy("screen_personal_data", Params::new(), None),
+                "personal_data_screened" => {
+                    grounds.remedy("screen_personal_data", Params::new(), None)
+                }
                 "benchmarks_run" => grounds.remedy("run_benchmarks", Params::new(), None),
                 "safety_evaluated" => grounds.remedy("run_safety", Params::new(), None),
                 "held_out_better" | "held_out_not_rising" | "verbatim_searched" => {
@@ -210,7 +231,11 @@ fn weigh(criterion: &Criterion, claim: &Claim, place: &str, grounds: &mut Ground
         }
         Status::Holds => {
             if let Some(rung) = claim.rung.filter(|rung| *rung < criterion.rung) {
-                let values = [named(), ("rung", rung_name(rung)), ("required", rung_name(criterion.rung))];
+                let values = [
+                    named(),
+                    ("rung", rung_name(rung)),
+                    ("required", rung_name(criterion.rung)),
+                ];
                 grounds.open.push(reason("rung_too_low", values));
             }
         }
@@ -225,39 +250,74 @@ fn limits(criterion: &Criterion, claim: &Claim, place: &str, grounds: &mut Groun
         _ => Vec::new(),
     };
     if let ("licences_known", Some(allowed)) = (claim.id.as_str(), &criterion.classes) {
-        let allowed: Vec<String> = allowed.iter().map(|class: &LicenceClass| crate::claims::class_name(*class)).collect();
-        let outside: Vec<String> = list("classes").into_iter().filter(|class| !allowed.contains(class)).collect();
+        let allowed: Vec<String> = allowed
+            .iter()
+            .map(|class: &LicenceClass| crate::claims::class_name(*class))
+            .collect();
+        let outside: Vec<String> = list("classes")
+            .into_iter()
+            .filter(|class| !allowed.contains(class))
+            .collect();
         if !outside.is_empty() {
-            grounds.broken.push(reason("licence_class_not_allowed", [("classes", outside.into())]));
+            grounds.broken.push(reason(
+                "licence_class_not_allowed",
+                [("classes", outside.into())],
+            ));
             grounds.remedy("review_licences", Params::new(), None);
         }
     }
-    if let ("segments_replayed", Some(share), Some(required)) = (claim.id.as_str(), criterion.bad_share, criterion.chance)
+    if let ("segments_replayed", Some(share), Some(required)) =
+        (claim.id.as_str(), criterion.bad_share, criterion.chance)
         && claim.status != Status::Fails
     {
         let count = |name: &str| claim.number(name).unwrap_or(0.0) as u64;
         let (replayed, all) = (count("replayed"), count("segments"));
         let chance = detection_chance(share, replayed as usize, all as usize);
         if chance < required {
-            let values = [("bad_share", share.into()), ("chance", chance.into()), ("required", required.into())];
+            let values = [
+                ("bad_share", share.into()),
+                ("chance", chance.into()),
+                ("required", required.into()),
+            ];
             grounds.open.push(reason("chance_too_low", values));
-            let enough = (replayed..=all).find(|n| detection_chance(share, *n as usize, all as usize) >= required);
-            replay_more(enough.unwrap_or(all).saturating_sub(replayed), claim, place, grounds);
+            let enough = (replayed..=all)
+                .find(|n| detection_chance(share, *n as usize, all as usize) >= required);
+            replay_more(
+                enough.unwrap_or(all).saturating_sub(replayed),
+                claim,
+                place,
+                grounds,
+            );
         }
     }
-    if let ("held_out_better", Some(limit), Some(worst)) =
-        (claim.id.as_str(), criterion.max_bits_per_byte, claim.number("worst"))
-        && worst > limit
+    if let ("held_out_better", Some(limit), Some(worst)) = (
+        claim.id.as_str(),
+        criterion.max_bits_per_byte,
+        claim.number("worst"),
+    ) && worst > limit
     {
-        let source = claim.params.get("worst_source").cloned().unwrap_or(Param::Null);
-        let values = [("source", source), ("value", worst.into()), ("limit", limit.into())];
+        let source = claim
+            .params
+            .get("worst_source")
+            .cloned()
+            .unwrap_or(Param::Null);
+        let values = [
+            ("source", source),
+            ("value", worst.into()),
+            ("limit", limit.into()),
+        ];
         grounds.broken.push(reason("score_above_limit", values));
     }
-    if let ("verbatim_searched", Some(limit), Some(longest)) =
-        (claim.id.as_str(), criterion.max_verbatim_tokens, claim.number("longest"))
-        && longest > limit as f64
+    if let ("verbatim_searched", Some(limit), Some(longest)) = (
+        claim.id.as_str(),
+        criterion.max_verbatim_tokens,
+        claim.number("longest"),
+    ) && longest > limit as f64
     {
-        grounds.broken.push(reason("verbatim_too_long", [("tokens", longest.into()), ("limit", limit.into())]));
+        grounds.broken.push(reason(
+            "verbatim_too_long",
+            [("tokens", longest.into()), ("limit", limit.into())],
+        ));
     }
 }
 
@@ -267,11 +327,18 @@ fn replay_more(segments: u64, claim: &Claim, place: &str, grounds: &mut Grounds)
         return grounds.remedy("ask_publisher", Params::new(), None);
     }
     let params = Params::from([("segments".to_owned(), segments.into())]);
-    grounds.remedy("replay_more", params, Some(commands::replay_more(place, segments, all)));
+    grounds.remedy(
+        "replay_more",
+        params,
+        Some(commands::replay_more(place, segments, all)),
+    );
 }
 
 fn reason<const N: usize>(id: &str, values: [(&str, Param); N]) -> Reason {
-    Reason { id: id.into(), params: values.map(|(name, value)| (name.to_owned(), value)).into() }
+    Reason {
+        id: id.into(),
+        params: values.map(|(name, value)| (name.to_owned(), value)).into(),
+    }
 }
 
 fn rung_name(rung: Rung) -> Param {

@@ -56,13 +56,20 @@ impl Dossier {
     /// The digest of a file of the release, where one is known.
     #[must_use]
     pub fn digest(&self, path: &str) -> Option<&str> {
-        self.files.iter().find(|file| file.path == path).map(|file| file.digest.as_str())
+        self.files
+            .iter()
+            .find(|file| file.path == path)
+            .map(|file| file.digest.as_str())
     }
 
     /// The replays whose verdict is "bitwise equal", as distinct segments.
     #[must_use]
     pub fn segments_with(&self, verdict: ReplayVerdict) -> usize {
-        self.segments.iter().flatten().filter(|segment| segment.verdict == Some(verdict)).count()
+        self.segments
+            .iter()
+            .flatten()
+            .filter(|segment| segment.verdict == Some(verdict))
+            .count()
     }
 }
 
@@ -492,7 +499,11 @@ pub struct RefusedAnnex {
 }
 
 /// Sums `value` over rows by key, in key order.
-pub(crate) fn sum_by<T, K: Ord>(rows: &[T], key: impl Fn(&T) -> K, value: impl Fn(&T) -> u64) -> BTreeMap<K, u64> {
+pub(crate) fn sum_by<T, K: Ord>(
+    rows: &[T],
+    key: impl Fn(&T) -> K,
+    value: impl Fn(&T) -> u64,
+) -> BTreeMap<K, u64> {
     let mut sums = BTreeMap::new();
     for row in rows {
         let sum: &mut u64 = sums.entry(key(row)).or_default();

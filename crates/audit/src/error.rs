@@ -41,7 +41,9 @@ impl Error {
         match self {
             Self::Release(error) => error.hint(),
             Self::Contradiction { .. } => Some("run `glasswork check` on the release".into()),
-            Self::NothingThere { .. } => Some("name the directory that holds run.toml and data/".into()),
+            Self::NothingThere { .. } => {
+                Some("name the directory that holds run.toml and data/".into())
+            }
             Self::Criteria { .. } => {
                 Some("begin with the default criteria, which every report prints in full".into())
             }

@@ -29,7 +29,10 @@ mod terms;
 pub use claims::{CLAIM_IDS, Claim, Evidence, Param, Params, Rung, Status, claims};
 pub use commands::{Command, commands, release_place};
 pub use criteria::{CRITERION_IDS, Criteria, Criterion, DEFAULT_CRITERIA};
-pub use decision::{CriterionResult, CriterionVerdict, Decision, REASON_IDS, REMEDY_IDS, Reason, Remedy, Verdict, decide};
+pub use decision::{
+    CriterionResult, CriterionVerdict, Decision, REASON_IDS, REMEDY_IDS, Reason, Remedy, Verdict,
+    decide,
+};
 pub use dossier::Dossier;
 pub use error::{Error, Result};
 pub use read::detection_chance;

@@ -12,8 +12,8 @@ use glasswork_release::{Digest, canonical, check, files, layout};
 
 use crate::consumption;
 use crate::dossier::{
-    Check, Checkpoint, Dossier, FactGroup, Finding, Incident, Metrics, Package, Publisher, Rejection, RefusedAnnex,
-    Release, ReleaseFile, Run, Segment, Source, SourceCurve, sum_by,
+    Check, Checkpoint, Dossier, FactGroup, Finding, Incident, Metrics, Package, Publisher,
+    RefusedAnnex, Rejection, Release, ReleaseFile, Run, Segment, Source, SourceCurve, sum_by,
 };
 use crate::error::{Error, Result};
 
@@ -32,7 +32,9 @@ pub fn detection_chance(bad_share: f64, drawn: usize, all: usize) -> f64 {
     if drawn >= all {
         return 1.0;
     }
-    (0..drawn).fold(1.0, |missed, _| missed * (1.0 - bad_share)).mul_add(-1.0, 1.0)
+    (0..drawn)
+        .fold(1.0, |missed, _| missed * (1.0 - bad_share))
+        .mul_add(-1.0, 1.0)
 }
 
 impl Dossier {
@@ -56,7 +58,9 @@ impl Dossier {
     ) -> Result<Self> {
         let sealed = dir.join(layout::CORE).symlink_metadata().is_ok();
         if !sealed && dir.join(layout::RUN).symlink_metadata().is_err() {
-            return Err(Error::NothingThere { path: dir.to_owned() });
+            return Err(Error::NothingThere {
+                path: dir.to_owned(),
+            });
         }
         let mut dossier = Self::default();
         if sealed {
@@ -88,9 +92,13 @@ impl Dossier {
         };
         // That the root is another one than expected is said of the publisher, not of the files.
         let pinned = pinned_root.map(|root| root.to_string());
-        let about_pin =
-            |finding: &glasswork_release::Finding| finding.path == layout::CORE && pinned.as_ref() == Some(&finding.expected);
-        let findings = report.findings.into_iter().filter(|finding| !about_pin(finding));
+        let about_pin = |finding: &glasswork_release::Finding| {
+            finding.path == layout::CORE && pinned.as_ref() == Some(&finding.expected)
+        };
+        let findings = report
+            .findings
+            .into_iter()
+            .filter(|finding| !about_pin(finding));
         self.check = Check {
             files: report.files,
             bytes: report.bytes,
@@ -106,21 +114,32 @@ impl Dossier {
                 .collect(),
         };
         if let Ok(index) = CoreIndex::load(dir) {
-            let length = |path: &str| dir.join(path).symlink_metadata().ok().map(|metadata| metadata.len());
+            let length = |path: &str| {
+                dir.join(path)
+                    .symlink_metadata()
+                    .ok()
+                    .map(|metadata| metadata.len())
+            };
             self.files.push(ReleaseFile {
                 path: layout::CORE.into(),
                 bytes: length(layout::CORE),
                 digest: root.clone(),
                 core: true,
             });
-            self.files.extend(index.entries.into_iter().map(|entry| ReleaseFile {
-                path: entry.path,
-                bytes: Some(entry.length),
-                digest: entry.digest.to_string(),
-                core: true,
-            }));
+            self.files
+                .extend(index.entries.into_iter().map(|entry| ReleaseFile {
+                    path: entry.path,
+                    bytes: Some(entry.length),
+                    digest: entry.digest.to_string(),
+                    core: true,
+                }));
         }
-        self.release = Release { name: String::new(), sealed: true, root: Some(root), publisher };
+        self.release = Release {
+            name: String::new(),
+            sealed: true,
+            root: Some(root),
+            publisher,
+        };
         Ok(())
     }
 
@@ -148,16 +167,31 @@ impl Dossier {
     fn read_checkpoints(&mut self, dir: &Path) -> Result<()> {
         for step in layout::checkpoint_steps(dir)? {
             let at = layout::checkpoint_dir(step);
-            let Ok(manifest) = CheckpointManifest::read(&dir.join(&at).join(layout::MANIFEST)) else { continue };
-            let bytes = [layout::MODEL, layout::OPTIMIZER].iter().try_fold(0_u64, |sum, file| {
-                let metadata = dir.join(&at).join(file).symlink_metadata().ok()?;
-                sum.checked_add(metadata.len())
-            });
-            let elements = manifest.tensors.iter().filter(|tensor| tensor.file == layout::MODEL);
+            let Ok(manifest) = CheckpointManifest::read(&dir.join(&at).join(layout::MANIFEST))
+            else {
+                continue;
+            };
+            let bytes = [layout::MODEL, layout::OPTIMIZER]
+                .iter()
+                .try_fold(0_u64, |sum, file| {
+                    let metadata = dir.join(&at).join(file).symlink_metadata().ok()?;
+                    sum.checked_add(metadata.len())
+                });
+            let elements = manifest
+                .tensors
+                .iter()
+                .filter(|tensor| tensor.file == layout::MODEL);
             let elements = elements
-                .map(|tensor| tensor.shape.iter().fold(1_u64, |product, length| product.saturating_mul(*length)))
+                .map(|tensor| {
+                    tensor
+                        .shape
+                        .iter()
+                        .fold(1_u64, |product, length| product.saturating_mul(*length))
+                })
                 .fold(0_u64, u64::saturating_add);
-            self.run.parameters = Some(elements).filter(|elements| *elements > 0).or(self.run.parameters);
+            self.run.parameters = Some(elements)
+                .filter(|elements| *elements > 0)
+                .or(self.run.parameters);
             self.checkpoints.push(Checkpoint {
                 step,
                 tokens: Some(manifest.tokens),
@@ -166,22 +200,34 @@ impl Dossier {
                 parent: manifest.parent.map(|parent| parent.to_string()),
                 tensors: manifest.tensors.len() as u64,
                 bytes,
-                has_optimizer: manifest.tensors.iter().any(|tensor| tensor.file == layout::OPTIMIZER),
+                has_optimizer: manifest
+                    .tensors
+                    .iter()
+                    .any(|tensor| tensor.file == layout::OPTIMIZER),
             });
         }
         Ok(())
     }
 
     fn read_ledger(&mut self, dir: &Path, config: Option<&RunConfig>) {
-        let Ok(ledger) = Ledger::read(&dir.join(layout::LEDGER)) else { return };
+        let Ok(ledger) = Ledger::read(&dir.join(layout::LEDGER)) else {
+            return;
+        };
         let mut segments: Vec<Segment> = Vec::new();
         let mut tokens_before = 0;
         for event in ledger.events() {
             match event {
                 Event::Run { config_digest, .. } => {
-                    self.configuration_agrees = config.map(|config| config.digest() == *config_digest);
+                    self.configuration_agrees =
+                        config.map(|config| config.digest() == *config_digest);
                 }
-                Event::Segment { from, to, tokens, commitment, .. } => {
+                Event::Segment {
+                    from,
+                    to,
+                    tokens,
+                    commitment,
+                    ..
+                } => {
                     if from < to {
                         segments.push(Segment {
                             index: segments.len() as u64,
@@ -195,7 +241,11 @@ impl Dossier {
                     tokens_before = *tokens;
                 }
                 Event::Incident { step, kind, detail } => {
-                    self.incidents.push(Incident { step: *step, kind: kind.clone(), detail: detail.clone() });
+                    self.incidents.push(Incident {
+                        step: *step,
+                        kind: kind.clone(),
+                        detail: detail.clone(),
+                    });
                 }
                 Event::Stage { .. } => {}
             }
@@ -205,12 +255,17 @@ impl Dossier {
 
     fn read_metrics(&mut self, dir: &Path, config: Option<&RunConfig>) {
         use glasswork_release::metrics::Metrics as Steps;
-        let Ok(steps) = Steps::read(&dir.join(layout::STEPS)) else { return };
+        let Ok(steps) = Steps::read(&dir.join(layout::STEPS)) else {
+            return;
+        };
         let finite = |value: f64| Some(value).filter(|value| value.is_finite());
         let rows = &steps.rows;
         let curve = |(at, id): (usize, &String)| SourceCurve {
             id: id.clone(),
-            loss: rows.iter().map(|row| row.sources.get(at).and_then(|source| finite(source.loss))).collect(),
+            loss: rows
+                .iter()
+                .map(|row| row.sources.get(at).and_then(|source| finite(source.loss)))
+                .collect(),
         };
         self.metrics = Some(Metrics {
             batch_tokens: config.map(RunConfig::tokens_per_step),
@@ -218,36 +273,61 @@ impl Dossier {
             tokens: rows.iter().map(|row| row.tokens).collect(),
             loss: rows.iter().map(|row| finite(row.loss)).collect(),
             grad_norm: rows.iter().map(|row| finite(row.grad_norm)).collect(),
-            learning_rate: rows.iter().map(|row| finite(shortest(row.learning_rate))).collect(),
+            learning_rate: rows
+                .iter()
+                .map(|row| finite(shortest(row.learning_rate)))
+                .collect(),
             sources: steps.sources.iter().enumerate().map(curve).collect(),
         });
     }
 
     fn read_sources(&mut self, dir: &Path) {
-        let Ok(file) = SourcesFile::load(dir) else { return };
+        let Ok(file) = SourcesFile::load(dir) else {
+            return;
+        };
         let compared = match consumption::compare(dir, &file.allowed) {
             Ok(compared) => Some(compared),
             Err(error) => {
-                let reason = format!("documents could not be compared with the training sequence: {error}");
-                self.refused.push(RefusedAnnex { path: layout::DOCUMENTS.into(), reason });
+                let reason =
+                    format!("documents could not be compared with the training sequence: {error}");
+                self.refused.push(RefusedAnnex {
+                    path: layout::DOCUMENTS.into(),
+                    reason,
+                });
                 None
             }
         };
-        let consumed = |id: &str| compared.as_ref().map(|all| all.by_source.get(id).copied().unwrap_or(0));
-        let all_consumed = compared.as_ref().map(|all| all.consumption.tokens).filter(|tokens| *tokens > 0);
+        let consumed = |id: &str| {
+            compared
+                .as_ref()
+                .map(|all| all.by_source.get(id).copied().unwrap_or(0))
+        };
+        let all_consumed = compared
+            .as_ref()
+            .map(|all| all.consumption.tokens)
+            .filter(|tokens| *tokens > 0);
         let mut packages: BTreeMap<(String, String, String), Package> = BTreeMap::new();
         for record in &file.sources {
             let consumed_tokens = consumed(&record.id);
-            let rejected = sum_by(&record.rejected, |count| count.stage == "dedup", |count| count.documents);
+            let rejected = sum_by(
+                &record.rejected,
+                |count| count.stage == "dedup",
+                |count| count.documents,
+            );
             self.sources.push(Source {
                 id: record.id.clone(),
                 kind: record.kind.clone(),
                 reference: record.reference.clone(),
-                pinned_by: Some(format!("{} (blake3 {})", record.pinned_by.path, record.pinned_by.digest)),
+                pinned_by: Some(format!(
+                    "{} (blake3 {})",
+                    record.pinned_by.path, record.pinned_by.digest
+                )),
                 licence: record.licence.clone(),
                 licence_evidence: record.licence_evidence.clone(),
                 attribution: record.attribution.clone(),
-                share: consumed_tokens.zip(all_consumed).map(|(own, all)| own as f64 / all as f64),
+                share: consumed_tokens
+                    .zip(all_consumed)
+                    .map(|(own, all)| own as f64 / all as f64),
                 weight: Some(record.weight),
                 documents: Some(record.train.documents),
                 bytes: Some(record.train.bytes),
@@ -261,7 +341,11 @@ impl Dossier {
                     .map(|own| own as f64 / record.train.tokens as f64),
             });
             for package in &record.packages {
-                let key = (package.name.clone(), package.version.clone(), package.sha256.clone());
+                let key = (
+                    package.name.clone(),
+                    package.version.clone(),
+                    package.sha256.clone(),
+                );
                 let entry = packages.entry(key).or_insert_with(|| Package {
                     name: package.name.clone(),
                     version: package.version.clone(),
@@ -274,7 +358,10 @@ impl Dossier {
                 entry.sources.push(record.id.clone());
             }
             // The licence gate's rows come from the table, which also knows the licences.
-            let others = record.rejected.iter().filter(|count| compared.is_none() || count.stage != "licence");
+            let others = record
+                .rejected
+                .iter()
+                .filter(|count| compared.is_none() || count.stage != "licence");
             self.rejections.extend(others.map(|count| Rejection {
                 stage: count.stage.clone(),
                 source: record.id.clone(),
@@ -295,7 +382,10 @@ impl Dossier {
     /// Joins replays and segments: of several replays of a segment the worst verdict counts.
     fn judge_segments(&mut self) {
         for segment in self.segments.iter_mut().flatten() {
-            let covering = self.replays.iter().filter(|replay| replay.from <= segment.from && segment.to <= replay.to);
+            let covering = self
+                .replays
+                .iter()
+                .filter(|replay| replay.from <= segment.from && segment.to <= replay.to);
             segment.verdict = covering.map(|replay| replay.verdict).max();
         }
     }
@@ -303,14 +393,20 @@ impl Dossier {
 
 /// A float as the shortest decimal that is the same f32, so that 3e-3 is not shown as 0.003000000026077032.
 fn shortest(value: f32) -> f64 {
-    value.to_string().parse().unwrap_or_else(|_| f64::from(value))
+    value
+        .to_string()
+        .parse()
+        .unwrap_or_else(|_| f64::from(value))
 }
 
 /// The main values of a configuration, named as in run.toml.
 fn facts(config: &RunConfig) -> Vec<FactGroup> {
     let group = |group: &str, values: &[(&str, String)]| FactGroup {
         group: group.into(),
-        values: values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
+        values: values
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()))
+            .collect(),
     };
     let (model, training, optimizer) = (&config.model, &config.training, &config.optimizer);
     vec![
@@ -342,7 +438,10 @@ fn facts(config: &RunConfig) -> Vec<FactGroup> {
             &[
                 ("kind", optimizer.kind.clone()),
                 ("learning_rate", optimizer.learning_rate.to_string()),
-                ("final_learning_rate", optimizer.final_learning_rate.to_string()),
+                (
+                    "final_learning_rate",
+                    optimizer.final_learning_rate.to_string(),
+                ),
                 ("warm_up_steps", optimizer.warm_up_steps.to_string()),
                 ("beta1", optimizer.beta1.to_string()),
                 ("beta2", optimizer.beta2.to_string()),
@@ -369,7 +468,11 @@ fn flattened(value: &serde_json::Value) -> Vec<(String, String)> {
         match value {
             serde_json::Value::Object(fields) => {
                 for (key, value) in fields {
-                    let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                    let name = if prefix.is_empty() {
+                        key.clone()
+                    } else {
+                        format!("{prefix}.{key}")
+                    };
                     descend(&name, value, out);
                 }
             }

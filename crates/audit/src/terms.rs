@@ -53,7 +53,11 @@ impl<'a> Reader<'a> {
         if words.len() > 4 * MAX_IDS {
             words = vec!["("];
         }
-        Self { words, at: 0, allowed: None }
+        Self {
+            words,
+            at: 0,
+            allowed: None,
+        }
     }
 
     fn take(&mut self, word: &str) -> bool {
@@ -113,7 +117,8 @@ impl<'a> Reader<'a> {
         match self.allowed {
             None => Some(terms(id)),
             Some(allowed) => {
-                let whole = exception.map_or(id.to_owned(), |exception| format!("{id} WITH {exception}"));
+                let whole =
+                    exception.map_or(id.to_owned(), |exception| format!("{id} WITH {exception}"));
                 Some(terms(if allowed.contains(&whole) { "0BSD" } else { "" }))
             }
         }
@@ -132,9 +137,15 @@ mod tests {
             ("MIT", LicenceClass::Permissive),
             ("MIT OR GPL-3.0-only", LicenceClass::Permissive),
             ("MIT AND GPL-3.0-only", LicenceClass::StrongCopyleft),
-            ("(MIT OR Apache-2.0) AND CC-BY-SA-4.0", LicenceClass::ShareAlike),
+            (
+                "(MIT OR Apache-2.0) AND CC-BY-SA-4.0",
+                LicenceClass::ShareAlike,
+            ),
             ("MIT OR (Apache-2.0 AND CC0-1.0)", LicenceClass::Permissive),
-            ("Apache-2.0 WITH LLVM-exception OR GPL-2.0-only", LicenceClass::Permissive),
+            (
+                "Apache-2.0 WITH LLVM-exception OR GPL-2.0-only",
+                LicenceClass::Permissive,
+            ),
             ("Unlicense OR MIT", LicenceClass::PublicDomain),
         ] {
             assert_eq!(expression_terms(expression).class, class, "{expression}");
@@ -144,7 +155,17 @@ mod tests {
     #[test]
     fn what_is_no_expression_is_unknown() {
         let deep = format!("{}MIT{}", "(".repeat(4000), ")".repeat(4000));
-        for bad in ["", "MIT OR", "OR", "(MIT", "MIT)", "MIT MIT", "See LICENSE", "MIT WITH", &deep] {
+        for bad in [
+            "",
+            "MIT OR",
+            "OR",
+            "(MIT",
+            "MIT)",
+            "MIT MIT",
+            "See LICENSE",
+            "MIT WITH",
+            &deep,
+        ] {
             assert_eq!(expression_terms(bad).class, LicenceClass::Unknown, "{bad}");
             assert!(!allowed_by(bad, &["MIT".into()]), "{bad}");
         }

@@ -12,7 +12,11 @@ const PLACE: &str = "\"glasswork-report-data\"";
 
 /// Fails early, before a release is read for nothing.
 pub(crate) fn expect_built() -> Result<()> {
-    if PAGE.is_empty() { Err(Error::PageNotBuilt) } else { Ok(()) }
+    if PAGE.is_empty() {
+        Err(Error::PageNotBuilt)
+    } else {
+        Ok(())
+    }
 }
 
 pub(crate) fn with_data(data: &impl Serialize) -> Result<Vec<u8>> {
@@ -23,7 +27,9 @@ pub(crate) fn with_data(data: &impl Serialize) -> Result<Vec<u8>> {
 fn fill(page: &str, data: &impl Serialize) -> Result<Vec<u8>> {
     let parts: Vec<&str> = page.split(PLACE).collect();
     let [before, after] = parts[..] else {
-        return Err(Error::PageOfAnotherVersion { found: parts.len() - 1 });
+        return Err(Error::PageOfAnotherVersion {
+            found: parts.len() - 1,
+        });
     };
     // In JSON `<` only occurs inside strings; escaped there, no text can end the script element or open another.
     let json = serde_json::to_string(data)?.replace('<', "\\u003c");
@@ -34,7 +40,8 @@ fn fill(page: &str, data: &impl Serialize) -> Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    const EMPTY: &str = "<html><script type=\"application/json\">\"glasswork-report-data\"</script></html>";
+    const EMPTY: &str =
+        "<html><script type=\"application/json\">\"glasswork-report-data\"</script></html>";
 
     #[test]
     fn attack_text_that_would_end_the_script_element() {
@@ -42,8 +49,15 @@ mod tests {
         let html = String::from_utf8(fill(EMPTY, &hostile).expect("fills")).expect("is text");
         assert_eq!(html.matches("</script>").count(), 1);
         assert!(!html.contains("<!--"));
-        let json = html.split_once("json\">").and_then(|(_, rest)| rest.split_once("</script>")).expect("the block").0;
-        assert_eq!(serde_json::from_str::<String>(json).expect("is JSON"), hostile);
+        let json = html
+            .split_once("json\">")
+            .and_then(|(_, rest)| rest.split_once("</script>"))
+            .expect("the block")
+            .0;
+        assert_eq!(
+            serde_json::from_str::<String>(json).expect("is JSON"),
+            hostile
+        );
     }
 
     #[test]

@@ -44,7 +44,13 @@ impl Options<'_> {
             version: env!("CARGO_PKG_VERSION").into(),
             source_digest: None,
         };
-        Self { language, pinned_root: None, criteria: Criteria::shipped(), program, progress: &|_| {} }
+        Self {
+            language,
+            pinned_root: None,
+            criteria: Criteria::shipped(),
+            program,
+            progress: &|_| {},
+        }
     }
 }
 

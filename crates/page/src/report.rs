@@ -1,8 +1,8 @@
 //! The data of a report, field by field as `web/src/report.ts` reads it.
 
 use glasswork_audit::dossier::{
-    Check, Checkpoint, Evaluation, FactGroup, FaultDrill, Incident, LicenceRow, Metrics, Package, RefusedAnnex, Rejection,
-    Release, ReleaseFile, Replay, Samples, Segment, Source,
+    Check, Checkpoint, Evaluation, FactGroup, FaultDrill, Incident, LicenceRow, Metrics, Package,
+    RefusedAnnex, Rejection, Release, ReleaseFile, Replay, Samples, Segment, Source,
 };
 use glasswork_audit::{Claim, Command, Decision, Dossier, claims, commands, decide, release_place};
 use glasswork_release::annex::Program;
@@ -172,7 +172,9 @@ mod tests {
                     }
                 }
             }
-            serde_json::Value::Array(items) => items.iter().for_each(|item| collect(item, prefix, keys)),
+            serde_json::Value::Array(items) => {
+                items.iter().for_each(|item| collect(item, prefix, keys))
+            }
             _ => {}
         }
     }

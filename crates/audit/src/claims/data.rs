@@ -28,52 +28,93 @@ pub(crate) fn class_name(class: LicenceClass) -> String {
 
 fn known(dossier: &Dossier) -> Claim {
     let id = "licences_known";
-    let Some(found) = dossier.consumption.as_ref().filter(|found| found.documents > 0) else {
+    let Some(found) = dossier
+        .consumption
+        .as_ref()
+        .filter(|found| found.documents > 0)
+    else {
         return Claim::missing(id);
     };
     // Each licence is what the text's own manifest states; the manifest's digest is recorded, nobody asked the authors.
     Claim::judged(id, Rung::Present, found.unknown_licence == 0)
         .with("documents", found.documents)
         .with("unknown", found.unknown_licence)
-        .with("classes", found.classes.iter().map(|class| class_name(*class)).collect::<Vec<_>>())
+        .with(
+            "classes",
+            found
+                .classes
+                .iter()
+                .map(|class| class_name(*class))
+                .collect::<Vec<_>>(),
+        )
         .on(dossier, "sources", [layout::SOURCES, layout::DOCUMENTS])
 }
 
 fn allowed(dossier: &Dossier) -> Claim {
     let id = "licences_allowed";
-    let Some(found) = dossier.consumption.as_ref().filter(|found| found.documents > 0) else {
+    let Some(found) = dossier
+        .consumption
+        .as_ref()
+        .filter(|found| found.documents > 0)
+    else {
         return Claim::missing(id);
     };
-    let rejected = dossier.rejections.iter().filter(|row| row.stage == "licence").map(|row| row.documents);
+    let rejected = dossier
+        .rejections
+        .iter()
+        .filter(|row| row.stage == "licence")
+        .map(|row| row.documents);
     let claim = Claim::judged(id, Rung::Consistent, found.outside_gate == 0)
         .with("documents", found.documents)
         .with("rejected", rejected.fold(0_u64, u64::saturating_add))
         .with("outside", found.outside_gate);
     match layout::attributes("licence") {
-        Ok(path) => claim.on(dossier, "sources", [path.as_str(), layout::chunk_segments(0).as_str()]),
+        Ok(path) => claim.on(
+            dossier,
+            "sources",
+            [path.as_str(), layout::chunk_segments(0).as_str()],
+        ),
         Err(_) => claim,
     }
 }
 
 fn held_out(dossier: &Dossier) -> Claim {
     let id = "held_out_separate";
-    let Some(found) = dossier.consumption.as_ref().filter(|found| found.held_out > 0) else {
+    let Some(found) = dossier
+        .consumption
+        .as_ref()
+        .filter(|found| found.held_out > 0)
+    else {
         return Claim::missing(id);
     };
     Claim::judged(id, Rung::Consistent, found.leaked == 0)
         .with("documents", found.held_out)
         .with("leaked", found.leaked)
-        .on(dossier, "sources", [layout::DOCUMENTS, layout::chunk_segments(0).as_str()])
+        .on(
+            dossier,
+            "sources",
+            [layout::DOCUMENTS, layout::chunk_segments(0).as_str()],
+        )
 }
 
 fn verbatim(dossier: &Dossier) -> Claim {
     let id = "verbatim_searched";
     let last = dossier.checkpoints.last().map(|checkpoint| checkpoint.step);
-    let samples = dossier.samples.iter().rfind(|samples| Some(samples.step) == last);
-    let Some((samples, search)) = samples.and_then(|samples| Some((samples, samples.verbatim.as_ref()?))) else {
+    let samples = dossier
+        .samples
+        .iter()
+        .rfind(|samples| Some(samples.step) == last);
+    let Some((samples, search)) =
+        samples.and_then(|samples| Some((samples, samples.verbatim.as_ref()?)))
+    else {
         return Claim::missing(id);
     };
-    let longest = search.stretches.iter().map(|stretch| stretch.tokens).max().unwrap_or(0);
+    let longest = search
+        .stretches
+        .iter()
+        .map(|stretch| stretch.tokens)
+        .max()
+        .unwrap_or(0);
     Claim::holds(id, Rung::Present)
         .with("stretches", search.stretches.len())
         .with("minimum", search.minimum_tokens)

@@ -6,7 +6,12 @@ use super::{Claim, Rung};
 use crate::dossier::{Dossier, Publisher};
 
 pub(super) fn claims(dossier: &Dossier) -> Vec<Claim> {
-    vec![publisher(dossier), files(dossier), chain(dossier), drill(dossier)]
+    vec![
+        publisher(dossier),
+        files(dossier),
+        chain(dossier),
+        drill(dossier),
+    ]
 }
 
 fn publisher(dossier: &Dossier) -> Claim {
@@ -17,30 +22,50 @@ fn publisher(dossier: &Dossier) -> Claim {
         Publisher::Differs => Claim::fails(id, Rung::Consistent),
     };
     let claim = claim.with("root", dossier.release.root.clone());
-    if dossier.release.sealed { claim.on(dossier, "files", [layout::CORE]) } else { claim }
+    if dossier.release.sealed {
+        claim.on(dossier, "files", [layout::CORE])
+    } else {
+        claim
+    }
 }
 
 fn files(dossier: &Dossier) -> Claim {
     let id = "files_intact";
     let check = &dossier.check;
     let claim = if dossier.release.sealed {
-        Claim::judged(id, Rung::Consistent, check.findings.is_empty()).on(dossier, "files", [layout::CORE])
+        Claim::judged(id, Rung::Consistent, check.findings.is_empty()).on(
+            dossier,
+            "files",
+            [layout::CORE],
+        )
     } else {
         Claim::missing(id)
     };
-    claim.with("files", check.files).with("bytes", check.bytes).with("findings", check.findings.len())
+    claim
+        .with("files", check.files)
+        .with("bytes", check.bytes)
+        .with("findings", check.findings.len())
 }
 
 /// Findings about the ledger, the metrics that it commits to, and the manifests.
 fn chain(dossier: &Dossier) -> Claim {
     let id = "chain_consistent";
     let of_chain = |path: &str| {
-        path == layout::LEDGER || path == layout::STEPS || path.ends_with(&format!("/{}", layout::MANIFEST))
+        path == layout::LEDGER
+            || path == layout::STEPS
+            || path.ends_with(&format!("/{}", layout::MANIFEST))
     };
-    let findings = dossier.check.findings.iter().filter(|finding| of_chain(&finding.path)).count();
+    let findings = dossier
+        .check
+        .findings
+        .iter()
+        .filter(|finding| of_chain(&finding.path))
+        .count();
     let claim = match &dossier.segments {
         _ if findings > 0 => Claim::fails(id, Rung::Consistent),
-        Some(segments) if dossier.release.sealed && !segments.is_empty() => Claim::holds(id, Rung::Consistent),
+        Some(segments) if dossier.release.sealed && !segments.is_empty() => {
+            Claim::holds(id, Rung::Consistent)
+        }
         _ => Claim::missing(id),
     };
     claim
@@ -52,7 +77,9 @@ fn chain(dossier: &Dossier) -> Claim {
 
 fn drill(dossier: &Dossier) -> Claim {
     let id = "fault_found";
-    let Some(drill) = &dossier.fault_drill else { return Claim::missing(id) };
+    let Some(drill) = &dossier.fault_drill else {
+        return Claim::missing(id);
+    };
     // Finding it means naming it: the file, and what lies in it.
     let named = drill.found
         && drill.named_file.as_deref() == Some(drill.file.as_str())

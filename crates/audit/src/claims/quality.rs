@@ -25,7 +25,11 @@ pub(super) fn claims(dossier: &Dossier) -> Vec<Claim> {
 
 fn loss(dossier: &Dossier) -> Claim {
     let id = "loss_fell";
-    let Some(metrics) = dossier.metrics.as_ref().filter(|metrics| metrics.loss.len() >= 2) else {
+    let Some(metrics) = dossier
+        .metrics
+        .as_ref()
+        .filter(|metrics| metrics.loss.len() >= 2)
+    else {
         return Claim::missing(id);
     };
     let count = ENDS.min(metrics.loss.len() / 2);
@@ -34,8 +38,15 @@ fn loss(dossier: &Dossier) -> Claim {
         sum.map(|sum| sum / losses.len() as f64)
     };
     let first = metrics.loss.first().copied().flatten();
-    let (begin, end) = (mean(&metrics.loss[..count]), mean(&metrics.loss[metrics.loss.len() - count..]));
-    let rung = if dossier.release.sealed { Rung::Consistent } else { Rung::Present };
+    let (begin, end) = (
+        mean(&metrics.loss[..count]),
+        mean(&metrics.loss[metrics.loss.len() - count..]),
+    );
+    let rung = if dossier.release.sealed {
+        Rung::Consistent
+    } else {
+        Rung::Present
+    };
     let fell = begin.zip(end).is_some_and(|(begin, end)| end < begin);
     Claim::judged(id, rung, fell)
         .with("first", first)
@@ -46,37 +57,70 @@ fn loss(dossier: &Dossier) -> Claim {
 
 /// Bits per byte over all sources together: bits are summed, then divided by the bytes. `None` for no text.
 fn overall(evaluation: &Evaluation) -> Option<f64> {
-    let bytes: f64 = evaluation.scores.iter().map(|score| score.bytes as f64).sum();
-    let bits: f64 = evaluation.scores.iter().map(|score| score.bits_per_byte * score.bytes as f64).sum();
+    let bytes: f64 = evaluation
+        .scores
+        .iter()
+        .map(|score| score.bytes as f64)
+        .sum();
+    let bits: f64 = evaluation
+        .scores
+        .iter()
+        .map(|score| score.bits_per_byte * score.bytes as f64)
+        .sum();
     (bytes > 0.0).then(|| bits / bytes)
 }
 
 fn unseen(dossier: &Dossier) -> Claim {
     let id = "held_out_better";
     let ends = dossier.checkpoints.first().zip(dossier.checkpoints.last());
-    let at = |step| dossier.evaluations.iter().find(|evaluation| evaluation.step == step);
-    let Some((first, last)) = ends.and_then(|(first, last)| at(first.step).zip(at(last.step))) else {
+    let at = |step| {
+        dossier
+            .evaluations
+            .iter()
+            .find(|evaluation| evaluation.step == step)
+    };
+    let Some((first, last)) = ends.and_then(|(first, last)| at(first.step).zip(at(last.step)))
+    else {
         return Claim::missing(id);
     };
     let sources = |evaluation: &Evaluation| -> Vec<String> {
-        evaluation.scores.iter().map(|score| score.source.clone()).collect()
+        evaluation
+            .scores
+            .iter()
+            .map(|score| score.source.clone())
+            .collect()
     };
-    let scores = overall(first).zip(overall(last)).filter(|_| first.step < last.step && sources(first) == sources(last));
-    let Some((initial, reached)) = scores else { return Claim::missing(id) };
-    let worst = last.scores.iter().max_by(|left, right| left.bits_per_byte.total_cmp(&right.bits_per_byte));
+    let scores = overall(first)
+        .zip(overall(last))
+        .filter(|_| first.step < last.step && sources(first) == sources(last));
+    let Some((initial, reached)) = scores else {
+        return Claim::missing(id);
+    };
+    let worst = last
+        .scores
+        .iter()
+        .max_by(|left, right| left.bits_per_byte.total_cmp(&right.bits_per_byte));
     // 8 bits per byte is a guess that knows nothing.
     Claim::judged(id, Rung::Present, reached < initial && reached < 8.0)
         .with("initial", initial)
         .with("last", reached)
         .with("worst_source", worst.map(|score| score.source.clone()))
         .with("worst", worst.map(|score| score.bits_per_byte))
-        .on(dossier, "evaluation", [first.path.as_str(), last.path.as_str()])
+        .on(
+            dossier,
+            "evaluation",
+            [first.path.as_str(), last.path.as_str()],
+        )
 }
 
 fn not_rising(dossier: &Dossier) -> Claim {
     let id = "held_out_not_rising";
     let last_step = dossier.checkpoints.last().map(|checkpoint| checkpoint.step);
-    let Some(last) = dossier.evaluations.last().filter(|last| Some(last.step) == last_step) else {
+    let Some(last) = dossier
+        .evaluations
+        .last()
+        .filter(|last| Some(last.step) == last_step)
+    else {
         return Claim::missing(id);
     };
     if dossier.evaluations.len() < 3 {
@@ -86,7 +130,10 @@ fn not_rising(dossier: &Dossier) -> Claim {
     let mut best_step = None;
     for score in &last.scores {
         let earlier = dossier.evaluations.iter().flat_map(|evaluation| {
-            let same = evaluation.scores.iter().find(|other| other.source == score.source);
+            let same = evaluation
+                .scores
+                .iter()
+                .find(|other| other.source == score.source);
             same.map(|same| (same.bits_per_byte, evaluation.step))
         });
         let best = earlier.min_by(|left, right| left.0.total_cmp(&right.0));
@@ -105,9 +152,15 @@ fn not_rising(dossier: &Dossier) -> Claim {
 
 fn uneventful(dossier: &Dossier) -> Claim {
     let id = "training_uneventful";
-    let (Some(_), Some(metrics)) = (&dossier.segments, &dossier.metrics) else { return Claim::missing(id) };
+    let (Some(_), Some(metrics)) = (&dossier.segments, &dossier.metrics) else {
+        return Claim::missing(id);
+    };
     let holes = metrics.loss.iter().filter(|loss| loss.is_none()).count();
-    let rung = if dossier.release.sealed { Rung::Consistent } else { Rung::Present };
+    let rung = if dossier.release.sealed {
+        Rung::Consistent
+    } else {
+        Rung::Present
+    };
     Claim::judged(id, rung, dossier.incidents.is_empty() && holes == 0)
         .with("incidents", dossier.incidents.len() + holes)
         .on(dossier, "chain", [layout::LEDGER, layout::STEPS])

@@ -25,7 +25,10 @@ pub(super) fn claims(dossier: &Dossier) -> Vec<Claim> {
 fn replays(dossier: &Dossier) -> Claim {
     let id = "segments_replayed";
     let count = |verdict| dossier.segments_with(verdict);
-    let (equal, near) = (count(ReplayVerdict::BitwiseEqual), count(ReplayVerdict::WithinBound));
+    let (equal, near) = (
+        count(ReplayVerdict::BitwiseEqual),
+        count(ReplayVerdict::WithinBound),
+    );
     let diverged = count(ReplayVerdict::Diverged);
     let all = dossier.segments.as_ref().map_or(0, Vec::len);
     let claim = if diverged > 0 {
@@ -43,7 +46,11 @@ fn replays(dossier: &Dossier) -> Claim {
         .with("diverged", diverged)
         .with("bad_share", BAD_SHARE)
         .with("chance", detection_chance(BAD_SHARE, equal + near, all))
-        .on(dossier, "chain", dossier.replays.iter().map(|replay| replay.path.as_str()))
+        .on(
+            dossier,
+            "chain",
+            dossier.replays.iter().map(|replay| replay.path.as_str()),
+        )
 }
 
 fn checkpoints(dossier: &Dossier) -> Claim {
@@ -52,16 +59,33 @@ fn checkpoints(dossier: &Dossier) -> Claim {
         return Claim::missing(id);
     };
     let under = format!("{}/", layout::CHECKPOINTS);
-    let findings = dossier.check.findings.iter().filter(|finding| finding.path.starts_with(&under)).count();
-    let without = dossier.checkpoints.iter().filter(|checkpoint| !checkpoint.has_optimizer).count();
-    let rung = if dossier.release.sealed { Rung::Consistent } else { Rung::Present };
+    let findings = dossier
+        .check
+        .findings
+        .iter()
+        .filter(|finding| finding.path.starts_with(&under))
+        .count();
+    let without = dossier
+        .checkpoints
+        .iter()
+        .filter(|checkpoint| !checkpoint.has_optimizer)
+        .count();
+    let rung = if dossier.release.sealed {
+        Rung::Consistent
+    } else {
+        Rung::Present
+    };
     let manifest = |step| format!("{}/{}", layout::checkpoint_dir(step), layout::MANIFEST);
     Claim::judged(id, rung, findings + without == 0)
         .with("checkpoints", dossier.checkpoints.len())
         .with("first", first.step)
         .with("last", last.step)
         .with("findings", findings + without)
-        .on(dossier, "chain", [manifest(first.step), manifest(last.step)])
+        .on(
+            dossier,
+            "chain",
+            [manifest(first.step), manifest(last.step)],
+        )
 }
 
 fn configuration(dossier: &Dossier) -> Claim {
@@ -77,7 +101,11 @@ fn configuration(dossier: &Dossier) -> Claim {
 fn code(dossier: &Dossier) -> Claim {
     let id = "code_recorded";
     let value = |wanted: &[&str]| {
-        let found = dossier.run.code.iter().find(|(key, _)| wanted.contains(&key.as_str()));
+        let found = dossier
+            .run
+            .code
+            .iter()
+            .find(|(key, _)| wanted.contains(&key.as_str()));
         found.map(|(_, value)| value.clone())
     };
     let version = value(&["version", "program.version"]);
@@ -93,18 +121,37 @@ fn code(dossier: &Dossier) -> Claim {
 
 fn order(dossier: &Dossier) -> Claim {
     let id = "order_recorded";
-    let findings = dossier.check.findings.iter().filter(|finding| finding.path.starts_with(layout::SEQUENCE)).count();
-    let steps = dossier.metrics.as_ref().map_or(0, |metrics| metrics.step.len());
-    let tokens = dossier.metrics.as_ref().and_then(|metrics| metrics.tokens.last().copied());
+    let findings = dossier
+        .check
+        .findings
+        .iter()
+        .filter(|finding| finding.path.starts_with(layout::SEQUENCE))
+        .count();
+    let steps = dossier
+        .metrics
+        .as_ref()
+        .map_or(0, |metrics| metrics.step.len());
+    let tokens = dossier
+        .metrics
+        .as_ref()
+        .and_then(|metrics| metrics.tokens.last().copied());
     let chunk = layout::chunk(0);
     let there = !dossier.release.sealed || dossier.digest(&chunk).is_some();
     let claim = if findings > 0 {
         Claim::fails(id, Rung::Consistent)
     } else if steps > 0 && there {
-        let rung = if dossier.release.sealed { Rung::Consistent } else { Rung::Present };
+        let rung = if dossier.release.sealed {
+            Rung::Consistent
+        } else {
+            Rung::Present
+        };
         Claim::holds(id, rung)
     } else {
         return Claim::missing(id);
     };
-    claim.with("tokens", tokens).with("steps", steps).on(dossier, "chain", [chunk.as_str(), layout::MIXTURE])
+    claim.with("tokens", tokens).with("steps", steps).on(
+        dossier,
+        "chain",
+        [chunk.as_str(), layout::MIXTURE],
+    )
 }

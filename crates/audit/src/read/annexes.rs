@@ -3,14 +3,16 @@
 use std::path::Path;
 
 use glasswork_release::annex::{
-    FAULT_DRILL_PREDICATE, FaultDrill as Drill, HeldOutFile, REPLAY_PREDICATE, Replay as Replayed, ReplayVerdict,
-    SamplesFile, Statement,
+    FAULT_DRILL_PREDICATE, FaultDrill as Drill, HeldOutFile, REPLAY_PREDICATE, Replay as Replayed,
+    ReplayVerdict, SamplesFile, Statement,
 };
 use glasswork_release::layout::{self, Part};
 use glasswork_release::{Digest, canonical, files};
 use serde::de::DeserializeOwned;
 
-use crate::dossier::{Dossier, Evaluation, FaultDrill, RefusedAnnex, ReleaseFile, Replay, Samples, Score};
+use crate::dossier::{
+    Dossier, Evaluation, FaultDrill, RefusedAnnex, ReleaseFile, Replay, Samples, Score,
+};
 
 /// The most annex files of one directory that are looked at.
 const MAX_FILES: usize = 20_000;
@@ -18,7 +20,9 @@ const MAX_FILES: usize = 20_000;
 /// Reads the annexes that this version knows; lists those that support nothing.
 pub(super) fn read(dir: &Path, dossier: &mut Dossier) {
     for step in names(&dir.join(layout::EVALS)) {
-        let Some(number) = step_of(&step) else { continue };
+        let Some(number) = step_of(&step) else {
+            continue;
+        };
         for file in names(&dir.join(layout::EVALS).join(&step)) {
             let path = format!("{}/{step}/{file}", layout::EVALS);
             let outcome = match file.as_str() {
@@ -40,9 +44,13 @@ pub(super) fn read(dir: &Path, dossier: &mut Dossier) {
         };
         note(outcome, path, dossier);
     }
-    dossier.evaluations.sort_by_key(|evaluation| evaluation.step);
+    dossier
+        .evaluations
+        .sort_by_key(|evaluation| evaluation.step);
     dossier.samples.sort_by_key(|samples| samples.step);
-    dossier.replays.sort_by(|left, right| (left.from, left.to, &left.path).cmp(&(right.from, right.to, &right.path)));
+    dossier.replays.sort_by(|left, right| {
+        (left.from, left.to, &left.path).cmp(&(right.from, right.to, &right.path))
+    });
 }
 
 fn note(outcome: Result<(), String>, path: String, dossier: &mut Dossier) {
@@ -53,7 +61,9 @@ fn note(outcome: Result<(), String>, path: String, dossier: &mut Dossier) {
 
 /// The valid names in a directory, ascending; none where there is no such directory.
 fn names(directory: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return Vec::new();
+    };
     let mut names: Vec<String> = entries
         .take(MAX_FILES)
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
@@ -70,9 +80,14 @@ fn step_of(name: &str) -> Option<u64> {
 }
 
 /// Reads a JSON annex and adds the file to the dossier's list.
-fn parse<T: DeserializeOwned>(dir: &Path, path: &str, dossier: &mut Dossier) -> Result<(T, String), String> {
+fn parse<T: DeserializeOwned>(
+    dir: &Path,
+    path: &str,
+    dossier: &mut Dossier,
+) -> Result<(T, String), String> {
     debug_assert_eq!(layout::part(path), Part::Annex);
-    let bytes = files::read(&dir.join(path), canonical::MAX_DOCUMENT as u64).map_err(|error| error.to_string())?;
+    let bytes = files::read(&dir.join(path), canonical::MAX_DOCUMENT as u64)
+        .map_err(|error| error.to_string())?;
     let digest = Digest::of(&bytes).to_string();
     dossier.files.push(ReleaseFile {
         path: path.to_owned(),
@@ -85,34 +100,61 @@ fn parse<T: DeserializeOwned>(dir: &Path, path: &str, dossier: &mut Dossier) -> 
 }
 
 /// Refuses an annex unless it names the state of the checkpoint whose directory it lies in.
-fn of_checkpoint(dossier: &Dossier, place: u64, step: u64, state_digest: &str) -> Result<(), String> {
+fn of_checkpoint(
+    dossier: &Dossier,
+    place: u64,
+    step: u64,
+    state_digest: &str,
+) -> Result<(), String> {
     if step != place {
-        return Err(format!("it lies under step {place} and speaks of step {step}"));
+        return Err(format!(
+            "it lies under step {place} and speaks of step {step}"
+        ));
     }
-    match dossier.checkpoints.iter().find(|checkpoint| checkpoint.step == step) {
+    match dossier
+        .checkpoints
+        .iter()
+        .find(|checkpoint| checkpoint.step == step)
+    {
         None => Err(format!("there is no checkpoint at step {step}")),
-        Some(checkpoint) if checkpoint.state_digest != state_digest => {
-            Err(format!("it speaks of another state of step {step}: {state_digest}"))
-        }
+        Some(checkpoint) if checkpoint.state_digest != state_digest => Err(format!(
+            "it speaks of another state of step {step}: {state_digest}"
+        )),
         Some(_) => Ok(()),
     }
 }
 
 /// Refuses a statement unless it is of its kind and about this release.
-fn of_release<P>(dossier: &Dossier, statement: &Statement<P>, predicate_type: &str) -> Result<(), String> {
+fn of_release<P>(
+    dossier: &Dossier,
+    statement: &Statement<P>,
+    predicate_type: &str,
+) -> Result<(), String> {
     if !statement.is(predicate_type) {
-        return Err(format!("it is no in-toto statement of type {predicate_type}"));
+        return Err(format!(
+            "it is no in-toto statement of type {predicate_type}"
+        ));
     }
     match (&dossier.release.root, statement.root()) {
-        (None, _) => Err("the run is not sealed, so there is no root that a statement could be about".into()),
+        (None, _) => {
+            Err("the run is not sealed, so there is no root that a statement could be about".into())
+        }
         (Some(own), Some(named)) if own == named => Ok(()),
-        (Some(_), named) => Err(format!("it speaks of another release: root {}", named.unwrap_or("not named"))),
+        (Some(_), named) => Err(format!(
+            "it speaks of another release: root {}",
+            named.unwrap_or("not named")
+        )),
     }
 }
 
 fn held_out(dir: &Path, path: &str, place: u64, dossier: &mut Dossier) -> Result<(), String> {
     let (file, digest) = parse::<HeldOutFile>(dir, path, dossier)?;
-    of_checkpoint(dossier, place, file.subject.step, &file.subject.state_digest)?;
+    of_checkpoint(
+        dossier,
+        place,
+        file.subject.step,
+        &file.subject.state_digest,
+    )?;
     let scores = file.scores().into_iter().map(|score| Score {
         source: score.source,
         bits_per_byte: score.bits_per_byte,
@@ -147,16 +189,28 @@ fn replay(dir: &Path, path: &str, dossier: &mut Dossier) -> Result<(), String> {
     let (statement, digest) = parse::<Statement<Replayed>>(dir, path, dossier)?;
     of_release(dossier, &statement, REPLAY_PREDICATE)?;
     let said = statement.predicate;
-    let known = |step: u64| dossier.checkpoints.iter().find(|checkpoint| checkpoint.step == step);
+    let known = |step: u64| {
+        dossier
+            .checkpoints
+            .iter()
+            .find(|checkpoint| checkpoint.step == step)
+    };
     let end = known(said.to).filter(|_| said.from < said.to && known(said.from).is_some());
     let Some(end) = end else {
-        return Err(format!("{} to {} is no stretch between two checkpoints", said.from, said.to));
+        return Err(format!(
+            "{} to {} is no stretch between two checkpoints",
+            said.from, said.to
+        ));
     };
     if said.expected_state_digest != end.state_digest {
-        return Err(format!("it compares with another state of step {}: {}", said.to, said.expected_state_digest));
+        return Err(format!(
+            "it compares with another state of step {}: {}",
+            said.to, said.expected_state_digest
+        ));
     }
     // Equal bits and equal digests are the same statement; one that says otherwise says nothing.
-    if (said.verdict == ReplayVerdict::BitwiseEqual) != (said.state_digest == said.expected_state_digest)
+    if (said.verdict == ReplayVerdict::BitwiseEqual)
+        != (said.state_digest == said.expected_state_digest)
         && said.verdict != ReplayVerdict::Diverged
     {
         return Err("its verdict contradicts its digests".into());
