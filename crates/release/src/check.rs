@@ -3,13 +3,12 @@
 //! Nothing is recomputed here that needs training; that is what a replay is for. A check goes on after a finding and
 //! lists them all. It reads every core file about twice, in blocks, and holds no tensor in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::canonical;
-use crate::config::RunConfig;
 use crate::core_index::{CoreEntry, CoreIndex, Tree};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -108,14 +107,18 @@ pub fn check_with_progress(
     check_names(&tree, &index, &mut report);
     check_release_json(dir, &tree, root, &mut report);
     check_files(dir, &tree, &index, &mut report, progress)?;
-    for step in layout::checkpoint_steps(dir)? {
+    let parts = Parts { dir, tree: &tree };
+    for step in parts.checkpoint_steps() {
         report.findings.extend(checkpoint::verify_checkpoint(
             &dir.join(layout::checkpoint_dir(step)),
         ));
     }
-    history::check(dir, &mut report);
+    history::check(&parts, &mut report);
+    let mut seen = BTreeSet::new();
+    report
+        .findings
+        .retain(|finding| seen.insert(finding.to_string()));
     report.findings.sort_by_key(rank);
-    report.findings.dedup();
     Ok(report)
 }
 
@@ -298,20 +301,55 @@ fn at_path_step(finding: Finding) -> Finding {
     Finding { step, ..finding }
 }
 
-/// Loads a part of the release; that it cannot be read is a finding.
-fn load<T>(path: &str, result: Result<T>, report: &mut CheckReport) -> Option<T> {
-    match result {
-        Ok(value) => Some(value),
-        Err(error) => {
-            report
-                .findings
-                .push(Finding::new(path, "content", "readable by format 1", error));
-            None
-        }
-    }
+/// The files of a release that may be read: those met on a walk that follows no link.
+struct Parts<'a> {
+    dir: &'a Path,
+    tree: &'a Tree,
 }
 
-/// The configuration, or a finding.
-fn load_config(dir: &Path, report: &mut CheckReport) -> Option<RunConfig> {
-    load(layout::RUN, RunConfig::load(&dir.join(layout::RUN)), report)
+impl Parts<'_> {
+    fn has(&self, path: &str) -> bool {
+        self.tree.files.contains_key(path)
+    }
+
+    /// Loads a part of the release; that it is absent or cannot be read is a finding.
+    fn load<T>(
+        &self,
+        path: &str,
+        read: impl FnOnce(&Path) -> Result<T>,
+        report: &mut CheckReport,
+    ) -> Option<T> {
+        if !self.has(path) {
+            report
+                .findings
+                .push(Finding::new(path, "file", "present", "absent"));
+            return None;
+        }
+        match read(&self.dir.join(path)) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let finding = Finding::new(path, "content", "readable by format 1", error);
+                report.findings.push(finding);
+                None
+            }
+        }
+    }
+
+    /// The chunks of the training sequence, from 0 on without a gap.
+    fn chunks(&self) -> Vec<String> {
+        (0..)
+            .map(layout::chunk)
+            .take_while(|path| self.has(path))
+            .collect()
+    }
+
+    /// The steps whose checkpoints have files, ascending.
+    fn checkpoint_steps(&self) -> Vec<u64> {
+        let step = |path: &String| {
+            let name = path.strip_prefix(layout::CHECKPOINTS)?.strip_prefix('/')?;
+            layout::parse_step_name(name.split_once('/')?.0)
+        };
+        let steps: BTreeSet<u64> = self.tree.files.keys().filter_map(step).collect();
+        steps.into_iter().collect()
+    }
 }

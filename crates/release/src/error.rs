@@ -227,8 +227,20 @@ impl Error {
             Self::NotAPlainFile { .. } => {
                 "copy the release with links resolved (cp -rL), if you trust where it came from".into()
             }
-            Self::TensorMismatch { .. } | Self::Checkpoint { .. } => {
-                "run `glasswork check` to list everything that does not agree, or fetch the file again".into()
+            Self::TensorMismatch { .. }
+            | Self::Checkpoint { .. }
+            | Self::Tensors { .. }
+            | Self::Tensor { .. }
+            | Self::Npy { .. }
+            | Self::Table { .. }
+            | Self::Ledger { .. }
+            | Self::NotCanonical { .. } => {
+                "the file is damaged or was edited: restore it from where it came; `glasswork check` lists everything \
+                 that does not agree"
+                    .into()
+            }
+            Self::BadDigest { .. } => {
+                "copy the digest again, whole; `glasswork check` prints the root of a release".into()
             }
             Self::NotARelease { .. } => "finish the run first: `glasswork train` seals it after the last step".into(),
             Self::UnknownFile { .. } => "move the file out of the run directory, then run the same command again".into(),

@@ -154,7 +154,10 @@ pub fn checkpoint_steps(run: &Path) -> Result<Vec<u64>> {
     let mut steps = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|e| Error::io("list", &directory, 0, e))?;
-        steps.extend(entry.file_name().to_str().and_then(parse_step_name));
+        // A link to a directory is not a checkpoint: nothing of a release lies outside it.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            steps.extend(entry.file_name().to_str().and_then(parse_step_name));
+        }
     }
     steps.sort_unstable();
     Ok(steps)

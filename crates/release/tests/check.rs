@@ -482,19 +482,22 @@ fn attack_links_and_pipes() {
     expect(&report, layout::CODE, None, "file");
     expect(&report, "evals", None, "kind of entry");
     assert!(CoreIndex::build(dir.path()).is_err());
-    // A checkpoint that is a link to another directory is not followed for hashing.
-    let away = tempfile::tempdir().unwrap();
-    let checkpoint = dir.path().join(layout::checkpoint_dir(4));
-    fs::rename(&checkpoint, away.path().join("step-000004")).unwrap();
-    std::os::unix::fs::symlink(away.path().join("step-000004"), &checkpoint).unwrap();
-    let report = check(dir.path(), Some(root)).unwrap();
-    expect(&report, "checkpoints/step-000004", None, "kind of entry");
-    expect(
-        &report,
-        "checkpoints/step-000004/manifest.json",
-        Some(4),
-        "file",
-    );
+    // Directories that are links are not entered, even when what they lead to would fit.
+    for directory in ["checkpoints/step-000004", "metrics", "data"] {
+        let away = tempfile::tempdir().unwrap();
+        let (dir, root) = release();
+        let (inside, outside) = (dir.path().join(directory), away.path().join("moved"));
+        fs::rename(&inside, &outside).unwrap();
+        std::os::unix::fs::symlink(&outside, &inside).unwrap();
+        let report = check(dir.path(), Some(root)).unwrap();
+        expect(&report, directory, None, "kind of entry");
+        let absent = report
+            .findings
+            .iter()
+            .filter(|f| f.found == "absent")
+            .count();
+        assert!(absent > 0, "{}", listing(&report));
+    }
 }
 
 #[test]

@@ -229,6 +229,16 @@ fn wrong_types_and_broken_syntax_name_the_place() {
 }
 
 #[test]
+fn attack_nesting() {
+    for text in [
+        format!("format = {}", "[".repeat(200_000)),
+        format!("format = 1\na{}", ".a".repeat(200_000)),
+    ] {
+        assert!(parse(&text).is_err());
+    }
+}
+
+#[test]
 fn the_format_number_comes_first() {
     // A future file may hold keys of a future meaning: none of them is looked at.
     let error = parse("format = 2\nfrobnicate = true\nmodel = 3\n").unwrap_err();

@@ -4,9 +4,9 @@
 //! Where two disagree, the expected value is that of the one which is harder to change: the ledger before metrics and
 //! manifests, because every line of it is chained.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 
-use super::{CheckReport, load, load_config, sequence};
+use super::{CheckReport, Parts, sequence};
 use crate::checkpoint::{CheckpointManifest, Commitment};
 use crate::config::RunConfig;
 use crate::digest::Digest;
@@ -44,18 +44,10 @@ pub(super) struct Run<'a> {
     name: &'a str,
 }
 
-pub(super) fn check(dir: &Path, report: &mut CheckReport) {
-    let config = load_config(dir, report);
-    let metrics = load(
-        layout::STEPS,
-        Metrics::read(&dir.join(layout::STEPS)),
-        report,
-    );
-    let ledger = load(
-        layout::LEDGER,
-        Ledger::read(&dir.join(layout::LEDGER)),
-        report,
-    );
+pub(super) fn check(parts: &Parts<'_>, report: &mut CheckReport) {
+    let config = parts.load(layout::RUN, RunConfig::load, report);
+    let metrics = parts.load(layout::STEPS, Metrics::read, report);
+    let ledger = parts.load(layout::LEDGER, Ledger::read, report);
     let events = ledger.as_ref().map_or(&[][..], Ledger::events);
     let run = events.iter().find_map(|event| match event {
         Event::Run {
@@ -84,7 +76,7 @@ pub(super) fn check(dir: &Path, report: &mut CheckReport) {
         compare(report, layout::RUN, "profile", run.profile, &config.profile);
         compare(report, layout::RUN, "name", run.name, &config.name);
     }
-    check_stages(dir, events, report);
+    check_stages(parts, events, report);
     if let (Some(metrics), Some(config)) = (&metrics, &config) {
         compare(
             report,
@@ -94,7 +86,13 @@ pub(super) fn check(dir: &Path, report: &mut CheckReport) {
             metrics.steps(),
         );
     }
-    let sequence = sequence::check(dir, run.as_ref(), metrics.as_ref(), config.as_ref(), report);
+    let sequence = sequence::check(
+        parts,
+        run.as_ref(),
+        metrics.as_ref(),
+        config.as_ref(),
+        report,
+    );
     if ledger.is_some() {
         check_segments(&segments, metrics.as_ref(), config.as_ref(), report);
     }
@@ -102,10 +100,10 @@ pub(super) fn check(dir: &Path, report: &mut CheckReport) {
         config: config.as_ref(),
         metrics: metrics.as_ref(),
         run,
-        segments,
+        segments: segments.into_iter().map(|s| (s.to, s)).collect(),
         sequence,
     };
-    context.check_checkpoints(dir, report);
+    context.check_checkpoints(parts, report);
 }
 
 pub(super) fn compare(
@@ -146,7 +144,7 @@ fn segments(events: &[Event]) -> Vec<Segment> {
 }
 
 /// What the ledger says the preparation made: a stage of a known name is a file, by its digest.
-fn check_stages(dir: &Path, events: &[Event], report: &mut CheckReport) {
+fn check_stages(parts: &Parts<'_>, events: &[Event], report: &mut CheckReport) {
     for event in events {
         let Event::Stage { stage, digest } = event else {
             continue;
@@ -157,7 +155,7 @@ fn check_stages(dir: &Path, events: &[Event], report: &mut CheckReport) {
             ));
             continue;
         };
-        if let Some(found) = load(path, Digest::of_file(&dir.join(path)), report) {
+        if let Some(found) = parts.load(path, Digest::of_file, report) {
             compare(
                 report,
                 path,
@@ -235,20 +233,21 @@ struct Context<'a> {
     config: Option<&'a RunConfig>,
     metrics: Option<&'a Metrics>,
     run: Option<Run<'a>>,
-    segments: Vec<Segment>,
+    /// By the step at their end.
+    segments: BTreeMap<u64, Segment>,
     sequence: Option<Digest>,
 }
 
 impl Context<'_> {
     /// Every checkpoint against the configuration, the metrics, the ledger and its parent.
-    fn check_checkpoints(&self, dir: &Path, report: &mut CheckReport) {
-        let steps = layout::checkpoint_steps(dir).unwrap_or_default();
+    fn check_checkpoints(&self, parts: &Parts<'_>, report: &mut CheckReport) {
+        let steps = parts.checkpoint_steps();
         if let Some(config) = self.config {
             for step in config
                 .training
                 .checkpoint_steps
                 .iter()
-                .filter(|s| !steps.contains(s))
+                .filter(|s| steps.binary_search(s).is_err())
             {
                 let finding = Finding::new(
                     layout::checkpoint_dir(*step),
@@ -260,7 +259,7 @@ impl Context<'_> {
             }
             for step in steps
                 .iter()
-                .filter(|s| !config.training.checkpoint_steps.contains(s))
+                .filter(|s| config.training.checkpoint_steps.binary_search(s).is_err())
             {
                 let finding = Finding::new(
                     layout::checkpoint_dir(*step),
@@ -275,8 +274,8 @@ impl Context<'_> {
         for step in steps {
             let path = format!("{}/{}", layout::checkpoint_dir(step), layout::MANIFEST);
             // That it cannot be read was found when the checkpoint was verified.
-            let manifest = CheckpointManifest::read_unchecked(&dir.join(&path)).ok();
-            let segment = self.segments.iter().rev().find(|s| s.to == step);
+            let manifest = CheckpointManifest::read_unchecked(&parts.dir.join(&path)).ok();
+            let segment = self.segments.get(&step);
             if let Some(manifest) = &manifest {
                 self.check_checkpoint(&path, step, manifest, segment, previous, report);
             }

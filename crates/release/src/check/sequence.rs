@@ -1,9 +1,7 @@
 //! The training sequence against the ledger as a whole, and against the metrics batch by batch.
 
-use std::path::Path;
-
 use super::history::{Run, compare};
-use super::{CheckReport, load};
+use super::{CheckReport, Parts};
 use crate::config::RunConfig;
 use crate::digest::Digest;
 use crate::finding::Finding;
@@ -17,14 +15,14 @@ const MAX_BATCH: u64 = 1 << 30;
 
 /// Chunks against the ledger as a whole, and against the metrics batch by batch. Returns the sequence digest found.
 pub(super) fn check(
-    dir: &Path,
+    parts: &Parts<'_>,
     run: Option<&Run<'_>>,
     metrics: Option<&Metrics>,
     config: Option<&RunConfig>,
     report: &mut CheckReport,
 ) -> Option<Digest> {
-    let paths = layout::chunk_files(dir);
-    if paths.is_empty() {
+    let names = parts.chunks();
+    if names.is_empty() {
         report.unchecked.push(
             "the training sequence is not part of this release: batches were not compared".into(),
         );
@@ -32,10 +30,10 @@ pub(super) fn check(
     }
     let mut chunks = Vec::new();
     let mut digests = Vec::new();
-    for (n, path) in paths.iter().enumerate() {
-        let name = layout::chunk(n);
-        digests.push(load(&name, Digest::of_file(path), report)?);
-        chunks.push((name.clone(), load(&name, TokenFile::open(path), report)?));
+    for name in names {
+        digests.push(parts.load(&name, Digest::of_file, report)?);
+        let chunk = parts.load(&name, TokenFile::open, report)?;
+        chunks.push((name, chunk));
     }
     let digest = sequence_digest(&digests);
     if let Some(run) = run {
@@ -131,13 +129,22 @@ fn check_batches(
         }
         let digest = batch_digest(&raw);
         if digest != row.batch_digest {
-            let finding = Finding::new(
-                files.join(" and "),
-                "digest of the batch",
-                row.batch_digest,
-                digest,
-            );
-            report.findings.push(finding.at_step(row.step));
+            let files = files.join(" and ");
+            let what = "digest of the batch";
+            match report.findings.last_mut() {
+                // A run of wrong batches is one finding: it states the digests of the first.
+                Some(last)
+                    if last.path == files
+                        && last.what == what
+                        && last.last_step.or(last.step) == Some(row.step - 1) =>
+                {
+                    last.last_step = Some(row.step);
+                }
+                _ => {
+                    let finding = Finding::new(files, what, row.batch_digest, digest);
+                    report.findings.push(finding.at_step(row.step));
+                }
+            }
         }
     }
 }

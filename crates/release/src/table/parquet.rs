@@ -31,6 +31,12 @@ const MAX_FOOTER: u64 = 16 << 20;
 const MAX_ROWS: i64 = 1 << 28;
 const MAX_COLUMNS: usize = 4096;
 const MAX_DECODED: i64 = 16 << 30;
+/// A dictionary lets a small file stand for very many values. What it decodes to may be this many bytes, and this many
+/// times the file's length on top.
+const MIN_DECODED: u64 = 256 << 20;
+const MAX_RATIO: u64 = 64;
+/// Rows that are decoded at once.
+const READ_ROWS: usize = 512;
 /// Rows per batch: with documents of up to 256 KiB a batch's strings stay below Arrow's 2 GiB.
 const BATCH_ROWS: usize = 8192;
 /// Bytes of text after which a batch is cut short.
@@ -224,11 +230,13 @@ pub(super) fn read(path: &Path) -> Result<Table> {
     }
     expect_footer(&file, length, path)?;
     // The Parquet library is written against malformed files, but its decoders have panicked on some.
-    catch_unwind(AssertUnwindSafe(|| decode(file, path)))
+    let limit = MIN_DECODED + MAX_RATIO * length;
+    catch_unwind(AssertUnwindSafe(|| decode(file, limit, path)))
         .unwrap_or_else(|_| Err(fail(path, "cannot be decoded: it is malformed")))
 }
 
-fn decode(file: std::fs::File, path: &Path) -> Result<Table> {
+/// Decodes a file whose values may take at most `limit` bytes.
+fn decode(file: std::fs::File, limit: u64, path: &Path) -> Result<Table> {
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
         .map_err(|e| fail(path, e))?;
@@ -250,15 +258,21 @@ fn decode(file: std::fs::File, path: &Path) -> Result<Table> {
         columns.push(empty_like(field).ok_or_else(problem)?);
     }
     let expected = builder.metadata().file_metadata().num_rows();
-    // Text batches are bounded by rows: a row of a table is at most a document.
     let reader = builder
-        .with_batch_size(1024)
+        .with_batch_size(READ_ROWS)
         .build()
         .map_err(|e| fail(path, e))?;
     let mut rows = 0i64;
+    let mut decoded = 0u64;
     for batch in reader {
         let batch = batch.map_err(|e| fail(path, e))?;
         rows += batch.num_rows() as i64;
+        decoded = decoded.saturating_add(batch.get_array_memory_size() as u64);
+        if decoded > limit {
+            let problem =
+                format!("decodes to more than {limit} bytes, out of proportion to its length");
+            return Err(fail(path, problem));
+        }
         if rows > expected {
             break;
         }
@@ -360,4 +374,25 @@ fn append(column: &mut Column, array: &ArrayRef) -> Option<()> {
         ),
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attack_small_file_of_many_values() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.parquet");
+        let text = vec!["x".repeat(1000); 10_000];
+        Table::from_columns([("a", Column::Utf8(text))])
+            .unwrap()
+            .write(&path)
+            .unwrap();
+        let open = || std::fs::File::open(&path).unwrap();
+        assert!(open().metadata().unwrap().len() < 10_000);
+        let error = decode(open(), 1 << 20, &path).unwrap_err();
+        assert!(error.to_string().contains("out of proportion"), "{error}");
+        assert_eq!(decode(open(), 1 << 30, &path).unwrap().rows(), 10_000);
+    }
 }
