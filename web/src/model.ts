@@ -57,11 +57,6 @@ export function orderedClaims(report: Report): Claim[] {
   return [...report.claims].sort((left, right) => place(left) - place(right));
 }
 
-/** Chance that n segments drawn at random include a bad one, if a share f of all is bad: 1 − (1 − f)ⁿ. */
-export function detectionChance(badShare: number, drawn: number): number {
-  return 1 - (1 - badShare) ** drawn;
-}
-
 export function replayedSegments(segments: Segment[]): Segment[] {
   return segments.filter((segment) => segment.verdict === 'bitwise_equal');
 }

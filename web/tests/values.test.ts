@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { bytes, compact, duration, fixed, grouped, percent, significant } from '../src/format';
-import { detectionChance, marked, orderedClaims } from '../src/model';
+import { marked, orderedClaims } from '../src/model';
 import { keptIndices } from '../src/reduce';
 import { fixture } from './fixture';
 
@@ -62,11 +62,6 @@ describe('claims', () => {
     report.claims.unshift({ id: 'new_claim', status: 'holds', rung: 'declared', params: {}, evidence: [] });
     expect(orderedClaims(report).at(-1)?.id).toBe('new_claim');
     expect(orderedClaims(report)).toHaveLength(report.claims.length);
-  });
-
-  it('state the chance to have found a bad segment', () => {
-    expect(detectionChance(0.25, 2)).toBeCloseTo(0.4375);
-    expect(detectionChance(0.25, 0)).toBe(0);
   });
 });
 

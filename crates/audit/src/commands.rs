@@ -32,13 +32,17 @@ pub fn commands(dossier: &Dossier) -> Vec<Command> {
         id: id.into(),
         command,
     };
+    let segments = dossier.segments.as_ref().map_or(0, Vec::len).max(1);
     vec![
         shown("check", format!("glasswork check {place}{root}")),
         shown(
             "replay_sample",
-            format!("glasswork replay {place} --sample 20%"),
+            format!("glasswork replay {place} --sample 2{root}"),
         ),
-        shown("replay_all", format!("glasswork replay {place}")),
+        shown(
+            "replay_all",
+            format!("glasswork replay {place} --segments 1..{segments}{root}"),
+        ),
         shown("trace", format!("glasswork trace {place} --step {middle}")),
         shown("eval", format!("glasswork eval {place}")),
         shown(
@@ -52,10 +56,9 @@ pub(crate) fn check_against_root(place: &str) -> String {
     format!("glasswork check {place} --root DIGEST")
 }
 
-/// Replays about `segments` of `all`, drawn at random.
-pub(crate) fn replay_more(place: &str, segments: u64, all: u64) -> String {
-    let share = (segments * 100).div_ceil(all.max(1)).min(100);
-    format!("glasswork replay {place} --sample {share}%")
+/// Replays so many segments, drawn at random by the reader's own machine.
+pub(crate) fn replay_more(place: &str, segments: u64) -> String {
+    format!("glasswork replay {place} --sample {segments}")
 }
 
 pub(crate) fn evaluate(place: &str) -> String {

@@ -270,24 +270,22 @@ fn limits(criterion: &Criterion, claim: &Claim, place: &str, grounds: &mut Groun
         (claim.id.as_str(), criterion.bad_share, criterion.chance)
         && claim.status != Status::Fails
     {
-        let count = |name: &str| claim.number(name).unwrap_or(0.0) as u64;
-        let (replayed, all) = (count("replayed"), count("segments"));
-        let chance = detection_chance(share, replayed as usize, all as usize);
+        let count = |name: &str| claim.number(name).unwrap_or(0.0) as usize;
+        let (replayed, drawn, all) = (count("replayed"), count("drawn"), count("segments"));
+        // Segments that a person named say nothing about the others, unless no other is left.
+        let counted = if replayed == all { all } else { drawn };
+        let chance = detection_chance(share, counted, all);
         if chance < required {
             let values = [
+                ("drawn", counted.into()),
                 ("bad_share", share.into()),
                 ("chance", chance.into()),
                 ("required", required.into()),
             ];
             grounds.open.push(reason("chance_too_low", values));
-            let enough = (replayed..=all)
-                .find(|n| detection_chance(share, *n as usize, all as usize) >= required);
-            replay_more(
-                enough.unwrap_or(all).saturating_sub(replayed),
-                claim,
-                place,
-                grounds,
-            );
+            let enough = (counted..=all).find(|n| detection_chance(share, *n, all) >= required);
+            let more = enough.unwrap_or(all).saturating_sub(counted);
+            replay_more(more as u64, claim, place, grounds);
         }
     }
     if let ("held_out_better", Some(limit), Some(worst)) = (
@@ -330,7 +328,7 @@ fn replay_more(segments: u64, claim: &Claim, place: &str, grounds: &mut Grounds)
     grounds.remedy(
         "replay_more",
         params,
-        Some(commands::replay_more(place, segments, all)),
+        Some(commands::replay_more(place, segments)),
     );
 }
 

@@ -264,6 +264,14 @@ fn a_sample_of_replays_is_not_taken_for_the_whole() {
         (Status::Holds, Some(Rung::ReplayedBitwise))
     );
 
+    // Segments that a person named say nothing about the others.
+    let mut named = good();
+    named.replays[0].chosen = "named".into();
+    let claim = self::claim(&named, "segments_replayed");
+    assert_eq!(claim.number("replayed"), Some(2.0));
+    assert_eq!(claim.number("drawn"), Some(0.0));
+    assert_eq!(claim.number("chance"), Some(0.0));
+
     let mut whole = good();
     for segment in whole.segments.iter_mut().flatten() {
         segment.verdict = Some(ReplayVerdict::BitwiseEqual);

@@ -50,7 +50,14 @@ mod tests {
 
     #[test]
     fn short_and_empty_documents() {
-        assert_eq!(windows(&[99, 5], 4), [Window { inputs: &[99], targets: &[5], counted: 1 }]);
+        assert_eq!(
+            windows(&[99, 5], 4),
+            [Window {
+                inputs: &[99],
+                targets: &[5],
+                counted: 1
+            }]
+        );
         assert!(windows(&[99], 4).is_empty());
     }
 

@@ -43,7 +43,11 @@ pub fn evaluate(
 ) -> Result<Vec<(u64, Vec<HeldOutScore>)>, EvalError> {
     let there = layout::checkpoint_steps(dir)?;
     if let Some(&step) = steps.iter().find(|step| !there.contains(step)) {
-        let there = there.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+        let there = there
+            .iter()
+            .map(u64::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
         return Err(EvalError::NoCheckpoint { step, there });
     }
     let steps = if steps.is_empty() { &there[..] } else { steps };
@@ -51,7 +55,10 @@ pub fn evaluate(
     let mut evaluator = Evaluator::open(dir, pool, program.clone())?;
     let mut all = Vec::new();
     for &step in steps {
-        let manifest = CheckpointManifest::read(&dir.join(layout::checkpoint_dir(step)).join(layout::MANIFEST))?;
+        let manifest = CheckpointManifest::read(
+            &dir.join(layout::checkpoint_dir(step))
+                .join(layout::MANIFEST),
+        )?;
         let state = manifest.state_digest.to_string();
         let cached = evaluator.cached(step, &state);
         let is_cached = cached.is_some();
@@ -86,7 +93,14 @@ impl<'a> Evaluator<'a> {
             texts.push((text, tokens));
         }
         let engine = Engine::new(ModelConfig::from_run(&run)?, pool);
-        Ok(Self { dir, run, engine, tokenizer, texts, program })
+        Ok(Self {
+            dir,
+            run,
+            engine,
+            tokenizer,
+            texts,
+            program,
+        })
     }
 
     fn path(&self, step: u64, task: &str) -> Result<std::path::PathBuf, EvalError> {
@@ -105,11 +119,17 @@ impl<'a> Evaluator<'a> {
         same.then(|| scores.scores())
     }
 
-    fn checkpoint(&mut self, step: u64, state: &str, last: bool) -> Result<Vec<HeldOutScore>, EvalError> {
+    fn checkpoint(
+        &mut self,
+        step: u64,
+        state: &str,
+        last: bool,
+    ) -> Result<Vec<HeldOutScore>, EvalError> {
         let checkpoint = read_checkpoint(&self.dir.join(layout::checkpoint_dir(step)))?;
         let layout = Arc::clone(self.engine.layout());
-        let weights =
-            Parameters::from_source(&layout, checkpoint.model.names(), |name| checkpoint.model.f32(name).ok())?;
+        let weights = Parameters::from_source(&layout, checkpoint.model.names(), |name| {
+            checkpoint.model.f32(name).ok()
+        })?;
         let scores = self.held_out(&weights)?;
         let (samples, verbatim) = self.samples(&weights, last)?;
         let held_out = HeldOutFile::new(step, state.to_owned(), self.program.clone(), &scores);
@@ -138,29 +158,42 @@ impl<'a> Evaluator<'a> {
         let mut scores: BTreeMap<String, HeldOutScore> = BTreeMap::new();
         for (text, tokens) in &self.texts {
             let nats = document_nats(&mut self.engine, weights, tokens)?;
-            let score = scores.entry(text.source.clone()).or_insert_with(|| HeldOutScore {
-                source: text.source.clone(),
-                bits_per_byte: 0.0,
-                bytes: 0,
-                tokens: 0,
-                documents: 0,
-            });
+            let score = scores
+                .entry(text.source.clone())
+                .or_insert_with(|| HeldOutScore {
+                    source: text.source.clone(),
+                    bits_per_byte: 0.0,
+                    bytes: 0,
+                    tokens: 0,
+                    documents: 0,
+                });
             score.bits_per_byte += nats / std::f64::consts::LN_2;
             score.bytes += text.text.len() as u64;
             score.tokens += tokens.len() as u64 - 1;
             score.documents += 1;
         }
-        let mut scores: Vec<_> = scores.into_values().filter(|score| score.bytes > 0).collect();
+        let mut scores: Vec<_> = scores
+            .into_values()
+            .filter(|score| score.bytes > 0)
+            .collect();
         for score in &mut scores {
             score.bits_per_byte /= score.bytes as f64;
         }
         Ok(scores)
     }
 
-    fn samples(&mut self, weights: &Parameters, last: bool) -> Result<(Vec<Sample>, Option<Verbatim>), EvalError> {
+    fn samples(
+        &mut self,
+        weights: &Parameters,
+        last: bool,
+    ) -> Result<(Vec<Sample>, Option<Verbatim>), EvalError> {
         let mut samples = Vec::new();
         let mut stretches = Vec::new();
-        let store = if last { Some(SequenceStore::open(self.dir)?) } else { None };
+        let store = if last {
+            Some(SequenceStore::open(self.dir)?)
+        } else {
+            None
+        };
         for prompt in &self.run.evaluation.prompts.clone() {
             let end = self.tokenizer.end_of_text();
             let mut tokens = vec![end];
@@ -193,7 +226,9 @@ impl<'a> Evaluator<'a> {
     }
 
     fn stretch(&self, sample: usize, tokens: &[u32], found: &Found) -> Result<Stretch, EvalError> {
-        let text = self.tokenizer.decode(&tokens[found.start..found.start + found.length]);
+        let text = self
+            .tokenizer
+            .decode(&tokens[found.start..found.start + found.length]);
         let before = self.tokenizer.decode(&tokens[..found.start]);
         let batch = self.run.training.batch as u64;
         let mut matches = Vec::new();
@@ -201,7 +236,8 @@ impl<'a> Evaluator<'a> {
             let (step, slot) = (row / batch + 1, row % batch);
             let segments = trace_step(self.dir, step)?;
             let segment = segments.into_iter().find(|segment| {
-                u64::from(segment.slot) == slot && (segment.seq_start as usize..segment.seq_end as usize).contains(&at)
+                u64::from(segment.slot) == slot
+                    && (segment.seq_start as usize..segment.seq_end as usize).contains(&at)
             });
             if let Some(segment) = segment {
                 matches.push(Match {
@@ -229,7 +265,11 @@ impl<'a> Evaluator<'a> {
 const BATCH: usize = 8;
 
 /// Sum of the document's losses (nats), every token after the prefix once.
-fn document_nats(engine: &mut Engine, weights: &Parameters, tokens: &[u32]) -> Result<f64, EvalError> {
+fn document_nats(
+    engine: &mut Engine,
+    weights: &Parameters,
+    tokens: &[u32],
+) -> Result<f64, EvalError> {
     let cut = windows(tokens, engine.config().sequence);
     let mut nats = 0.0;
     // Only whole windows have one length: a document shorter than the context is its own batch.

@@ -22,7 +22,12 @@ pub struct Found {
 ///
 /// # Errors
 /// When the sequence cannot be read.
-pub fn find_stretches(store: &SequenceStore, batch: usize, steps: u64, sample: &[u32]) -> Result<Vec<Found>, EvalError> {
+pub fn find_stretches(
+    store: &SequenceStore,
+    batch: usize,
+    steps: u64,
+    sample: &[u32],
+) -> Result<Vec<Found>, EvalError> {
     // longest[i]: length of the longest match that begins at token i, and where.
     let mut longest: Vec<(usize, Vec<(u64, usize)>)> = vec![(0, Vec::new()); sample.len()];
     for step in 1..=steps {
@@ -34,7 +39,11 @@ pub fn find_stretches(store: &SequenceStore, batch: usize, steps: u64, sample: &
                     if token != first {
                         continue;
                     }
-                    let length = row[at..].iter().zip(&sample[i..]).take_while(|(a, b)| a == b).count();
+                    let length = row[at..]
+                        .iter()
+                        .zip(&sample[i..])
+                        .take_while(|(a, b)| a == b)
+                        .count();
                     let (best, places) = &mut longest[i];
                     if length > *best {
                         *best = length;
@@ -53,7 +62,11 @@ pub fn find_stretches(store: &SequenceStore, batch: usize, steps: u64, sample: &
         // A stretch that ends where an earlier one does lies inside it.
         if length >= MINIMUM_TOKENS && start + length > covered {
             covered = start + length;
-            found.push(Found { start, length, places });
+            found.push(Found {
+                start,
+                length,
+                places,
+            });
         }
     }
     found.sort_by_key(|f| (std::cmp::Reverse(f.length), f.start));

@@ -71,13 +71,13 @@ impl ModelConfig {
             return Err(ModelError::TiedHead);
         }
         Ok(Self {
-            vocabulary: model.vocabulary as usize,
-            hidden: model.hidden as usize,
-            layers: model.layers as usize,
-            heads: model.heads as usize,
-            kv_heads: model.kv_heads as usize,
-            mlp: model.mlp as usize,
-            sequence: model.sequence as usize,
+            vocabulary: model.vocabulary,
+            hidden: model.hidden,
+            layers: model.layers,
+            heads: model.heads,
+            kv_heads: model.kv_heads,
+            mlp: model.mlp,
+            sequence: model.sequence,
             rope_theta: model.rope_theta,
             norm_eps: model.norm_eps as f32,
             initial_std: model.initial_std,

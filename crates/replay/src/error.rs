@@ -36,9 +36,9 @@ impl ReplayError {
             Self::Data(error) => error.hint(),
             Self::Train(error) => error.hint(),
             Self::Model(_) => None,
-            Self::NoSegment { .. } => {
-                Some("segments are numbered from 1; `glasswork check` lists the checkpoints".to_owned())
-            }
+            Self::NoSegment { .. } => Some(
+                "segments are numbered from 1; `glasswork check` lists the checkpoints".to_owned(),
+            ),
         }
     }
 }

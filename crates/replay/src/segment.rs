@@ -35,12 +35,22 @@ pub struct Segment {
 pub fn segments(release: &Path) -> Result<Vec<Segment>, ReplayError> {
     let ledger = Ledger::read(&release.join(layout::LEDGER))?;
     let recorded = ledger.events().iter().filter_map(|event| match event {
-        Event::Segment { from, to, state_digest, .. } if to > from => Some((*from, *to, *state_digest)),
+        Event::Segment {
+            from,
+            to,
+            state_digest,
+            ..
+        } if to > from => Some((*from, *to, *state_digest)),
         _ => None,
     });
     Ok(recorded
         .enumerate()
-        .map(|(index, (from, to, state_digest))| Segment { number: index + 1, from, to, state_digest })
+        .map(|(index, (from, to, state_digest))| Segment {
+            number: index + 1,
+            from,
+            to,
+            state_digest,
+        })
         .collect())
 }
 
@@ -80,24 +90,44 @@ pub fn replay(
                 largest_loss_difference = largest_loss_difference.max(difference);
                 compare_step(&outcome.row, recorded, &batch, &mut found);
             }
-            None => found.push(divergence(step, None, Some(layout::STEPS), "there is no row for this step")),
+            None => found.push(divergence(
+                step,
+                None,
+                Some(layout::STEPS),
+                "there is no row for this step",
+            )),
         }
         advance(&outcome.row);
     }
     let entries = state.entries(stepper.engine());
     let computed = state_digest(state.step, &entries);
     if computed != segment.state_digest {
-        let what = format!("the state recomputed is {computed}, the ledger records {}", segment.state_digest);
+        let what = format!(
+            "the state recomputed is {computed}, the ledger records {}",
+            segment.state_digest
+        );
         found.push(divergence(segment.to, None, Some(layout::LEDGER), &what));
     }
     compare_end(release, segment, &entries, &mut found)?;
     name_tensor(&mut found);
     let tokens = (segment.to - segment.from) * run.tokens_per_step();
-    Ok(Outcome { segment, differences: found, expected: segment.state_digest, computed, tokens, largest_loss_difference })
+    Ok(Outcome {
+        segment,
+        differences: found,
+        expected: segment.state_digest,
+        computed,
+        tokens,
+        largest_loss_difference,
+    })
 }
 
 fn divergence(step: u64, tensor: Option<&str>, file: Option<&str>, what: &str) -> Divergence {
-    Divergence { step, tensor: tensor.map(str::to_owned), file: file.map(str::to_owned), what: what.to_owned() }
+    Divergence {
+        step,
+        tensor: tensor.map(str::to_owned),
+        file: file.map(str::to_owned),
+        what: what.to_owned(),
+    }
 }
 
 fn stopped(segment: Segment, differences: Vec<Divergence>) -> Outcome {
@@ -118,7 +148,10 @@ fn damage(release: &Path, step: u64) -> Result<Vec<Divergence>, ReplayError> {
     Ok(findings
         .into_iter()
         .map(|finding| {
-            let what = format!("{}: expected {}, found {}", finding.what, finding.expected, finding.found);
+            let what = format!(
+                "{}: expected {}, found {}",
+                finding.what, finding.expected, finding.found
+            );
             let file = if finding.path.starts_with(&directory) {
                 finding.path
             } else {
@@ -146,7 +179,10 @@ fn start(
         compare_tensors(&state.entries(engine), &checkpoint.manifest, found);
         return Ok(state);
     }
-    let recorded = segments(release)?.into_iter().find(|s| s.to == segment.from).map(|s| s.state_digest);
+    let recorded = segments(release)?
+        .into_iter()
+        .find(|s| s.to == segment.from)
+        .map(|s| s.state_digest);
     let state = TrainState::from_checkpoint(&checkpoint, engine.layout())?;
     let computed = state.digest(engine);
     if recorded != Some(computed) {
@@ -160,7 +196,12 @@ fn start(
 }
 
 /// Everything that a metrics row records, bit for bit.
-fn compare_step(computed: &StepRow, recorded: &StepRow, batch: &Batch, found: &mut Vec<Divergence>) {
+fn compare_step(
+    computed: &StepRow,
+    recorded: &StepRow,
+    batch: &Batch,
+    found: &mut Vec<Divergence>,
+) {
     let step = computed.step;
     let mut differ = |file: &str, name: &str, ours: String, theirs: String| {
         if ours != theirs {
@@ -168,7 +209,12 @@ fn compare_step(computed: &StepRow, recorded: &StepRow, batch: &Batch, found: &m
             found.push(divergence(step, None, Some(file), &what));
         }
     };
-    differ(layout::SEQUENCE, "batch digest", batch.digest.to_string(), recorded.batch_digest.to_string());
+    differ(
+        layout::SEQUENCE,
+        "batch digest",
+        batch.digest.to_string(),
+        recorded.batch_digest.to_string(),
+    );
     let f64_text = |x: f64| format!("{x} ({:016x})", x.to_bits());
     for (name, ours, theirs) in [
         ("loss", computed.loss, recorded.loss),
@@ -176,18 +222,43 @@ fn compare_step(computed: &StepRow, recorded: &StepRow, batch: &Batch, found: &m
     ] {
         differ(layout::STEPS, name, f64_text(ours), f64_text(theirs));
     }
-    let rate = |row: &StepRow| format!("{} ({:08x})", row.learning_rate, row.learning_rate.to_bits());
-    differ(layout::STEPS, "learning rate", rate(computed), rate(recorded));
-    differ(layout::STEPS, "tokens", computed.tokens.to_string(), recorded.tokens.to_string());
+    let rate = |row: &StepRow| {
+        format!(
+            "{} ({:08x})",
+            row.learning_rate,
+            row.learning_rate.to_bits()
+        )
+    };
+    differ(
+        layout::STEPS,
+        "learning rate",
+        rate(computed),
+        rate(recorded),
+    );
+    differ(
+        layout::STEPS,
+        "tokens",
+        computed.tokens.to_string(),
+        recorded.tokens.to_string(),
+    );
     for (index, (ours, theirs)) in computed.sources.iter().zip(&recorded.sources).enumerate() {
         let name = format!("loss of source {index}");
         let text = |source: &glasswork_release::metrics::SourceLoss| {
             // A source without targets has no loss: any NaN says so.
-            if source.targets == 0 { "none".to_owned() } else { format!("{} of {}", f64_text(source.loss), source.targets) }
+            if source.targets == 0 {
+                "none".to_owned()
+            } else {
+                format!("{} of {}", f64_text(source.loss), source.targets)
+            }
         };
         differ(layout::STEPS, &name, text(ours), text(theirs));
     }
-    differ(layout::STEPS, "state digest", computed.state_digest.to_string(), recorded.state_digest.to_string());
+    differ(
+        layout::STEPS,
+        "state digest",
+        computed.state_digest.to_string(),
+        recorded.state_digest.to_string(),
+    );
 }
 
 /// The state reached against the checkpoint at the segment's end: its manifest, and its bytes.
@@ -198,25 +269,42 @@ fn compare_end(
     found: &mut Vec<Divergence>,
 ) -> Result<(), ReplayError> {
     found.extend(damage(release, segment.to)?);
-    let manifest = release.join(layout::checkpoint_dir(segment.to)).join(layout::MANIFEST);
+    let manifest = release
+        .join(layout::checkpoint_dir(segment.to))
+        .join(layout::MANIFEST);
     compare_tensors(entries, &CheckpointManifest::read(&manifest)?, found);
     Ok(())
 }
 
-fn compare_tensors(ours: &[TensorEntry], manifest: &CheckpointManifest, found: &mut Vec<Divergence>) {
+fn compare_tensors(
+    ours: &[TensorEntry],
+    manifest: &CheckpointManifest,
+    found: &mut Vec<Divergence>,
+) {
     let directory = layout::checkpoint_dir(manifest.step);
     for entry in ours {
-        let stored = manifest.tensors.iter().find(|tensor| tensor.name == entry.name);
+        let stored = manifest
+            .tensors
+            .iter()
+            .find(|tensor| tensor.name == entry.name);
         let what = match stored {
             Some(tensor) if tensor.digest == entry.digest => continue,
-            Some(tensor) => format!("recomputed bytes are {}, the manifest records {}", entry.digest, tensor.digest),
+            Some(tensor) => format!(
+                "recomputed bytes are {}, the manifest records {}",
+                entry.digest, tensor.digest
+            ),
             None => "the manifest lacks this tensor".to_owned(),
         };
         let file = stored.map_or_else(
             || format!("{directory}/{}", layout::MANIFEST),
             |tensor| format!("{directory}/{}", tensor.file),
         );
-        found.push(divergence(manifest.step, Some(&entry.name), Some(&file), &what));
+        found.push(divergence(
+            manifest.step,
+            Some(&entry.name),
+            Some(&file),
+            &what,
+        ));
     }
 }
 

@@ -33,7 +33,10 @@ impl Outcome {
 
 /// An unsigned in-toto statement of what was recomputed, with what, and what came out. `chosen`
 /// says who picked the segment: `named` by a person or `random`.
-#[allow(clippy::too_many_arguments, reason = "one argument per fact that the statement records")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one argument per fact that the statement records"
+)]
 pub fn statement(
     outcome: &Outcome,
     root: &Digest,
@@ -50,7 +53,11 @@ pub fn statement(
         from,
         to,
         steps: to - from,
-        verdict: if equal { ReplayVerdict::BitwiseEqual } else { ReplayVerdict::Diverged },
+        verdict: if equal {
+            ReplayVerdict::BitwiseEqual
+        } else {
+            ReplayVerdict::Diverged
+        },
         bound: None,
         first_divergence: outcome.differences.first().cloned(),
         expected_state_digest: outcome.expected.to_string(),

@@ -15,18 +15,29 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Sizes S and M: hidden, layers, heads, mlp, sequence, batch.
-const SIZES: [(&str, [usize; 6]); 2] = [("S", [256, 6, 4, 688, 256, 16]), ("M", [512, 8, 8, 1376, 512, 8])];
+const SIZES: [(&str, [usize; 6]); 2] = [
+    ("S", [256, 6, 4, 688, 256, 16]),
+    ("M", [512, 8, 8, 1376, 512, 8]),
+];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let option = |name: &str, default: &str| {
         let at = arguments.iter().position(|a| a == name);
-        at.and_then(|i| arguments.get(i + 1)).map_or(default.to_owned(), Clone::clone)
+        at.and_then(|i| arguments.get(i + 1))
+            .map_or(default.to_owned(), Clone::clone)
     };
-    let number = |name: &str, default: &str| option(name, default).parse::<usize>().expect("a number");
+    let number =
+        |name: &str, default: &str| option(name, default).parse::<usize>().expect("a number");
     let size = option("--size", "S");
-    let shape = SIZES.iter().find(|(name, _)| *name == size).expect("size S or M").1;
-    let isa = std::env::var("GLASSWORK_ISA").map_or(Isa::best(), |name| name.parse().expect("an instruction set"));
+    let shape = SIZES
+        .iter()
+        .find(|(name, _)| *name == size)
+        .expect("size S or M")
+        .1;
+    let isa = std::env::var("GLASSWORK_ISA").map_or(Isa::best(), |name| {
+        name.parse().expect("an instruction set")
+    });
     let run = run_config(shape, number("--groups", "1"));
     let pool = Arc::new(Pool::new(number("--threads", "2"), isa).expect("threads"));
     let model = ModelConfig::from_run(&run).expect("a Llama");
@@ -40,7 +51,11 @@ fn main() {
             next = next.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (next >> 8) % run.model.vocabulary as u32
         });
-        let batch = Batch { tokens: tokens.collect(), source: vec![0; run.training.batch], digest: Digest([0; 32]) };
+        let batch = Batch {
+            tokens: tokens.collect(),
+            source: vec![0; run.training.batch],
+            digest: Digest([0; 32]),
+        };
         let start = Instant::now();
         stepper.step(&mut state, &batch).expect("tokens fit");
         start.elapsed().as_secs_f64() * 1e3
@@ -50,7 +65,12 @@ fn main() {
     let tokens = run.tokens_per_step() as f64;
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("standard input");
-        let Some(count) = line.strip_prefix("go ").and_then(|n| n.trim().parse::<usize>().ok()) else { break };
+        let Some(count) = line
+            .strip_prefix("go ")
+            .and_then(|n| n.trim().parse::<usize>().ok())
+        else {
+            break;
+        };
         let times: Vec<f64> = (0..count).map(|_| step()).collect();
         let mut sorted = times.clone();
         sorted.sort_by(f64::total_cmp);
@@ -64,7 +84,10 @@ fn main() {
     }
 }
 
-fn run_config([hidden, layers, heads, mlp, sequence, batch]: [usize; 6], groups: usize) -> RunConfig {
+fn run_config(
+    [hidden, layers, heads, mlp, sequence, batch]: [usize; 6],
+    groups: usize,
+) -> RunConfig {
     let text = format!(
         "format = 1\nname = \"bench\"\nseed = 1\nprofile = \"f32-v1\"\n\
          [model]\narchitecture = \"llama\"\nvocabulary = 8192\nhidden = {hidden}\nlayers = {layers}\nheads = {heads}\nkv_heads = {heads}\n\
@@ -82,5 +105,7 @@ fn run_config([hidden, layers, heads, mlp, sequence, batch]: [usize; 6], groups:
 fn peak_mib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) / 1024
+    line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok())
+        .unwrap_or(0)
+        / 1024
 }

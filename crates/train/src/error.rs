@@ -25,7 +25,9 @@ pub enum TrainError {
         vocabulary: usize,
     },
     /// The data has other rows than the run consumes.
-    #[error("the prepared sequence has {found} rows of {found_tokens} tokens; the run needs {needed} rows of {needed_tokens}")]
+    #[error(
+        "the prepared sequence has {found} rows of {found_tokens} tokens; the run needs {needed} rows of {needed_tokens}"
+    )]
     Sequence {
         /// Rows found.
         found: u64,

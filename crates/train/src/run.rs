@@ -6,9 +6,11 @@ use glasswork_kernels::{PROFILE_F32_V1, Pool};
 use glasswork_model::{Engine, ModelConfig, config_json};
 use glasswork_release::checkpoint::{Commitment, read_checkpoint};
 use glasswork_release::config::RunConfig;
+use glasswork_release::core_index::CoreIndex;
 use glasswork_release::ledger::{Event, Ledger};
 use glasswork_release::lock::RunLock;
 use glasswork_release::metrics::{Metrics, StepRow};
+use glasswork_release::seal::seal;
 use glasswork_release::{Digest, atomic, files, layout, sequence};
 use std::path::Path;
 use std::sync::Arc;
@@ -54,12 +56,29 @@ pub fn train(
     watch: &dyn Watch,
 ) -> Result<Summary, TrainError> {
     let _lock = RunLock::acquire(dir)?;
-    let mut run = Run::open(dir, pool, micro_batch, code)?;
+    let mut run = Run::open(dir, pool, micro_batch)?;
     let done = run.resume(watch)?;
+    if done.0.step < run.config.training.steps {
+        same_or_write(dir, code)?;
+    }
     let (state, commitment, steps_now) = run.advance(done, watch)?;
-    let root = glasswork_release::seal::seal(dir, &run.config.name)?;
-    let state_digest = run.ledger_state(state.step).expect("the last segment was just recorded");
-    Ok(Summary { steps: state.step, steps_now, state_digest, commitment, root })
+    // A finished release keeps its root: sealing it again would bless whatever happened to it since.
+    let sealed = steps_now == 0 && dir.join(layout::CORE).exists();
+    let root = if sealed {
+        CoreIndex::load(dir)?.root()?
+    } else {
+        seal(dir, &run.config.name)?
+    };
+    let state_digest = run
+        .ledger_state(state.step)
+        .expect("the last segment was just recorded");
+    Ok(Summary {
+        steps: state.step,
+        steps_now,
+        state_digest,
+        commitment,
+        root,
+    })
 }
 
 struct Run<'a> {
@@ -78,23 +97,31 @@ struct Run<'a> {
 type Standing = (TrainState, Option<Digest>);
 
 impl<'a> Run<'a> {
-    fn open(dir: &'a Path, pool: Arc<Pool>, micro_batch: usize, code: &[u8]) -> Result<Self, TrainError> {
+    fn open(dir: &'a Path, pool: Arc<Pool>, micro_batch: usize) -> Result<Self, TrainError> {
         let config = RunConfig::load(&dir.join(layout::RUN))?;
         if config.profile != PROFILE_F32_V1 {
             return Err(TrainError::Profile(config.profile));
         }
-        same_or_write(dir, code)?;
         let model = ModelConfig::from_run(&config)?;
         let store = SequenceStore::open(dir)?;
-        let (needed, needed_tokens) =
-            (config.rows(), config.model.sequence + 1);
+        let (needed, needed_tokens) = (config.rows(), config.model.sequence + 1);
         if store.rows() < needed || store.row_tokens() != needed_tokens {
             let (found, found_tokens) = (store.rows(), store.row_tokens());
-            return Err(TrainError::Sequence { found, found_tokens, needed, needed_tokens });
+            return Err(TrainError::Sequence {
+                found,
+                found_tokens,
+                needed,
+                needed_tokens,
+            });
         }
         let end_of_text = glasswork_data::END_OF_TEXT_ID;
         let config_json = format!("{:#}\n", config_json(&model, end_of_text)).into_bytes();
-        let stepper = Stepper::new(config.clone(), Engine::new(model, pool), store.sources().len(), micro_batch);
+        let stepper = Stepper::new(
+            config.clone(),
+            Engine::new(model, pool),
+            store.sources().len(),
+            micro_batch,
+        );
         Ok(Self {
             ledger: Ledger::open(&dir.join(layout::LEDGER))?,
             metrics: Metrics::new(store.sources().to_vec()),
@@ -111,12 +138,21 @@ impl<'a> Run<'a> {
     fn resume(&mut self, watch: &dyn Watch) -> Result<Standing, TrainError> {
         atomic::sweep_stale(self.dir)?;
         self.prologue()?;
-        let last = self.ledger.events().iter().enumerate().rev().find_map(|(line, event)| match event {
-            Event::Segment { to, commitment, state_digest, .. } => {
-                Some((line, (*to, *commitment, *state_digest)))
-            }
-            _ => None,
-        });
+        let last = self
+            .ledger
+            .events()
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(|(line, event)| match event {
+                Event::Segment {
+                    to,
+                    commitment,
+                    state_digest,
+                    ..
+                } => Some((line, (*to, *commitment, *state_digest))),
+                _ => None,
+            });
         if let Some((line, _)) = last {
             self.ledger.truncate(line + 1)?;
         }
@@ -136,7 +172,11 @@ impl<'a> Run<'a> {
         let state = TrainState::from_checkpoint(&checkpoint, self.stepper.engine().layout())?;
         let found = checkpoint.manifest.state_digest;
         if found != recorded {
-            return Err(TrainError::State { step, recorded: recorded.to_string(), found: found.to_string() });
+            return Err(TrainError::State {
+                step,
+                recorded: recorded.to_string(),
+                found: found.to_string(),
+            });
         }
         if step < self.config.training.steps && step > 0 {
             watch.notice(&format!("going on from checkpoint {step}"));
@@ -161,7 +201,10 @@ impl<'a> Run<'a> {
             ("order", layout::MIXTURE),
         ] {
             let digest = Digest::of_file(&self.dir.join(path))?;
-            expected.push(Event::Stage { stage: stage.to_owned(), digest });
+            expected.push(Event::Stage {
+                stage: stage.to_owned(),
+                digest,
+            });
         }
         for (index, event) in expected.into_iter().enumerate() {
             match self.ledger.events().get(index) {
@@ -215,7 +258,10 @@ impl<'a> Run<'a> {
                 let outcome = self.stepper.step(&mut state, &batch)?;
                 watch.step(&outcome.row);
                 if !outcome.applied {
-                    let detail = format!("loss {} and gradient norm {}: no update", outcome.row.loss, outcome.row.grad_norm);
+                    let detail = format!(
+                        "loss {} and gradient norm {}: no update",
+                        outcome.row.loss, outcome.row.grad_norm
+                    );
                     watch.notice(&format!("step {step}: {detail}"));
                     let kind = "non-finite".to_owned();
                     self.incidents.push(Event::Incident { step, kind, detail });
@@ -272,14 +318,21 @@ impl<'a> Run<'a> {
     }
 
     fn ledger_state(&self, step: u64) -> Option<Digest> {
-        self.ledger.events().iter().rev().find_map(|event| match event {
-            Event::Segment { to, state_digest, .. } if *to == step => Some(*state_digest),
-            _ => None,
-        })
+        self.ledger
+            .events()
+            .iter()
+            .rev()
+            .find_map(|event| match event {
+                Event::Segment {
+                    to, state_digest, ..
+                } if *to == step => Some(*state_digest),
+                _ => None,
+            })
     }
 }
 
-/// `code.json` says which program trained the run: written at the start, equal ever after.
+/// `code.json` says which program trained the run: written at the start, equal until the end. A run
+/// that has no step left stays what it is, whichever program looks at it.
 fn same_or_write(dir: &Path, code: &[u8]) -> Result<(), TrainError> {
     let path = dir.join(layout::CODE);
     if !path.exists() {

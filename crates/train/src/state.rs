@@ -47,16 +47,28 @@ impl TrainState {
     ///
     /// # Errors
     /// When its tensors are not those of `layout`.
-    pub fn from_checkpoint(checkpoint: &Checkpoint, layout: &Arc<Layout>) -> Result<Self, TrainError> {
-        let weights =
-            Parameters::from_source(layout, checkpoint.model.names(), |name| checkpoint.model.f32(name).ok())?;
+    pub fn from_checkpoint(
+        checkpoint: &Checkpoint,
+        layout: &Arc<Layout>,
+    ) -> Result<Self, TrainError> {
+        let weights = Parameters::from_source(layout, checkpoint.model.names(), |name| {
+            checkpoint.model.f32(name).ok()
+        })?;
         let optimizer = |prefix: &str| {
-            let names = checkpoint.optimizer.names().filter_map(|name| name.strip_prefix(prefix));
+            let names = checkpoint
+                .optimizer
+                .names()
+                .filter_map(|name| name.strip_prefix(prefix));
             Parameters::from_source(layout, names, |name| {
                 checkpoint.optimizer.f32(&format!("{prefix}{name}")).ok()
             })
         };
-        Ok(Self { step: checkpoint.manifest.step, weights, m: optimizer(M)?, v: optimizer(V)? })
+        Ok(Self {
+            step: checkpoint.manifest.step,
+            weights,
+            m: optimizer(M)?,
+            v: optimizer(V)?,
+        })
     }
 
     fn parts(&self) -> [(&'static str, &Parameters); 3] {
@@ -68,7 +80,10 @@ impl TrainState {
         let tensors: Vec<_> = self
             .parts()
             .into_iter()
-            .flat_map(|(prefix, part)| part.iter().map(move |(slot, values)| (prefix, slot, values)))
+            .flat_map(|(prefix, part)| {
+                part.iter()
+                    .map(move |(slot, values)| (prefix, slot, values))
+            })
             .collect();
         engine.pool().run(|| {
             tensors
@@ -97,16 +112,29 @@ impl TrainState {
         commitment: Commitment,
         config_json: &[u8],
     ) -> Result<CheckpointManifest, TrainError> {
-        let inputs = CheckpointInputs { step: self.step, tokens, commitment };
+        let inputs = CheckpointInputs {
+            step: self.step,
+            tokens,
+            commitment,
+        };
         let model: Vec<TensorView> = views(&self.weights, None);
         let names: Vec<String> = [(M, &self.m), (V, &self.v)]
             .into_iter()
-            .flat_map(|(prefix, part)| part.iter().map(move |(slot, _)| format!("{prefix}{}", slot.name)))
+            .flat_map(|(prefix, part)| {
+                part.iter()
+                    .map(move |(slot, _)| format!("{prefix}{}", slot.name))
+            })
             .collect();
         let half = names.len() / 2;
         let mut optimizer = views(&self.m, Some(&names[..half]));
         optimizer.extend(views(&self.v, Some(&names[half..])));
-        Ok(write_checkpoint(run_dir, &inputs, &model, &optimizer, config_json)?)
+        Ok(write_checkpoint(
+            run_dir,
+            &inputs,
+            &model,
+            &optimizer,
+            config_json,
+        )?)
     }
 
     /// Bytes of one checkpoint's tensors.
@@ -120,7 +148,12 @@ fn views<'a>(part: &'a Parameters, names: Option<&'a [String]>) -> Vec<TensorVie
         .enumerate()
         .map(|(index, (slot, values))| {
             let name = names.map_or(slot.name.as_str(), |names| names[index].as_str());
-            (name, Dtype::F32, slot.shape.as_slice(), bytemuck::cast_slice(values))
+            (
+                name,
+                Dtype::F32,
+                slot.shape.as_slice(),
+                bytemuck::cast_slice(values),
+            )
         })
         .collect()
 }

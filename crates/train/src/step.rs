@@ -39,7 +39,14 @@ struct Partial {
 impl Stepper {
     /// A stepper for `run` that computes `micro_batch` sequences at a time.
     pub fn new(run: RunConfig, engine: Engine, sources: usize, micro_batch: usize) -> Self {
-        Self { run, engine, sources, micro_batch: micro_batch.max(1), spare: Vec::new(), losses: Vec::new() }
+        Self {
+            run,
+            engine,
+            sources,
+            micro_batch: micro_batch.max(1),
+            spare: Vec::new(),
+            losses: Vec::new(),
+        }
     }
 
     /// The engine in use.
@@ -51,9 +58,17 @@ impl Stepper {
     ///
     /// # Errors
     /// When the batch holds a token outside the vocabulary.
-    pub fn step(&mut self, state: &mut TrainState, batch: &Batch) -> Result<StepOutcome, TrainError> {
+    pub fn step(
+        &mut self,
+        state: &mut TrainState,
+        batch: &Batch,
+    ) -> Result<StepOutcome, TrainError> {
         let step = state.step + 1;
-        let Partial { mut gradients, loss, sources } = self.gradient(&state.weights, batch)?;
+        let Partial {
+            mut gradients,
+            loss,
+            sources,
+        } = self.gradient(&state.weights, batch)?;
         let targets = self.run.tokens_per_step();
         let loss = loss / targets as f64;
         canonicalise_nan(&mut gradients.data);
@@ -83,7 +98,11 @@ impl Stepper {
     ///
     /// # Errors
     /// When the batch holds a token outside the vocabulary.
-    pub fn loss_and_gradient(&mut self, weights: &Parameters, batch: &Batch) -> Result<(f64, Parameters), TrainError> {
+    pub fn loss_and_gradient(
+        &mut self,
+        weights: &Parameters,
+        batch: &Batch,
+    ) -> Result<(f64, Parameters), TrainError> {
         let partial = self.gradient(weights, batch)?;
         let targets = self.run.tokens_per_step();
         Ok((partial.loss / targets as f64, partial.gradients))
@@ -98,7 +117,11 @@ impl Stepper {
             let mut sum = (0, self.group_gradient(weights, batch, group, groups)?);
             while pending.last().is_some_and(|(level, _)| *level == sum.0) {
                 let (level, mut left) = pending.pop().expect("just looked at");
-                elementwise::add(self.engine.pool(), &mut left.gradients.data, &sum.1.gradients.data);
+                elementwise::add(
+                    self.engine.pool(),
+                    &mut left.gradients.data,
+                    &sum.1.gradients.data,
+                );
                 left.loss += sum.1.loss;
                 for (a, b) in left.sources.iter_mut().zip(&sum.1.sources) {
                     *a += b;
@@ -108,7 +131,10 @@ impl Stepper {
             }
             pending.push(sum);
         }
-        Ok(pending.pop().expect("at least one group, and their number is a power of two").1)
+        Ok(pending
+            .pop()
+            .expect("at least one group, and their number is a power of two")
+            .1)
     }
 
     fn group_gradient(
@@ -122,14 +148,27 @@ impl Stepper {
         let sequence = self.run.model.sequence;
         let (first, end) = (group * rows / groups, (group + 1) * rows / groups);
         let scale = (1.0 / (rows * sequence) as f64) as f32;
-        let mut gradients = self.spare.pop().unwrap_or_else(|| Parameters::zeros(&weights.layout));
+        let mut gradients = self
+            .spare
+            .pop()
+            .unwrap_or_else(|| Parameters::zeros(&weights.layout));
         gradients.data.fill(0.0);
-        let mut partial = Partial { gradients, loss: 0.0, sources: vec![0.0; self.sources] };
+        let mut partial = Partial {
+            gradients,
+            loss: 0.0,
+            sources: vec![0.0; self.sources],
+        };
         for start in (first..end).step_by(self.micro_batch) {
             let count = self.micro_batch.min(end - start);
             let tokens = &batch.tokens[start * (sequence + 1)..(start + count) * (sequence + 1)];
             self.losses.resize(count * sequence, 0.0);
-            self.engine.accumulate(weights, tokens, scale, &mut partial.gradients, &mut self.losses)?;
+            self.engine.accumulate(
+                weights,
+                tokens,
+                scale,
+                &mut partial.gradients,
+                &mut self.losses,
+            )?;
             for (row, losses) in self.losses.chunks_exact(sequence).enumerate() {
                 let source = batch.source[start + row];
                 for &loss in losses {
@@ -141,11 +180,21 @@ impl Stepper {
         Ok(partial)
     }
 
-    fn update(&self, state: &mut TrainState, gradients: &Parameters, norm: f64, rate: f32, step: u64) {
+    fn update(
+        &self,
+        state: &mut TrainState,
+        gradients: &Parameters,
+        norm: f64,
+        rate: f32,
+        step: u64,
+    ) {
         let o = &self.run.optimizer;
         let factor = adamw::clip_factor(norm, o.clip);
         let decayed = Coefficients::new(step, rate, o.beta1, o.beta2, o.epsilon, o.weight_decay);
-        let kept = Coefficients { keep: 1.0, ..decayed };
+        let kept = Coefficients {
+            keep: 1.0,
+            ..decayed
+        };
         for slot in self.engine.layout().tensors() {
             let range = slot.range.clone();
             adamw::update(
@@ -165,7 +214,11 @@ impl Stepper {
             .map(|source| {
                 let rows = batch.source.iter().filter(|&&s| s == source).count() as u64;
                 let targets = rows * self.run.model.sequence as u64;
-                let loss = if targets == 0 { f64::NAN } else { sums[source] / targets as f64 };
+                let loss = if targets == 0 {
+                    f64::NAN
+                } else {
+                    sums[source] / targets as f64
+                };
                 SourceLoss { targets, loss }
             })
             .collect()

@@ -165,7 +165,7 @@ export const en = {
   'reason.claim_missing': '{claim:claim}',
   'reason.rung_too_low': '“{claim:title}” is only {rung:rung}; asked for: {required:rung}.',
   'reason.licence_class_not_allowed': 'Licence classes outside the criteria: {classes:classes}.',
-  'reason.chance_too_low': 'If {bad_share:percent} of the segments were bad, these replays would find one with a chance of {chance:percent}; asked for: {required:percent}.',
+  'reason.chance_too_low': '{drawn} {drawn|segment|segments} drawn at random came out right. If {bad_share:percent} of all were bad, that many would include a bad one with a chance of {chance:percent}; asked for: {required:percent}.',
   'reason.score_above_limit': '{source}: {value:fixed2} bits per byte, the limit is {limit:fixed2}.',
   'reason.verbatim_too_long': 'A copied stretch has {tokens} tokens, the limit is {limit}.',
 
@@ -280,8 +280,8 @@ export const en = {
   'chain.state_digest': 'State digest',
   'chain.verdict': 'Replay',
   'chain.not_replayed': 'not replayed',
-  'chain.sample': '{replayed} of {segments} segments replayed. If {bad_share:percent} of all segments were bad, {replayed} segments drawn at random would include a bad one with a chance of {chance:percent} (1−(1−f)ⁿ).',
-  'chain.not_random': 'These segments were named by a person, not drawn at random by the verifier: the chance above holds only for random ones.',
+  'chain.sample': '{replayed} of {segments} segments were replayed with the same bits, {drawn} of them drawn at random by the machine that replayed. If {bad_share:percent} of all segments were bad, {drawn} random ones would include a bad one with a chance of {chance:percent} (1−(1−f)ⁿ).',
+  'chain.sample_all': 'All {segments} segments were replayed.',
   'chain.replays': 'Replays recorded',
   'chain.threads': 'Threads',
   'chain.micro_batch': 'Micro-batch',
@@ -324,7 +324,7 @@ export const en = {
   'samples.tokens': '{tokens} tokens',
   'samples.empty': '(nothing)',
 
-  'configuration.lead': 'What a person needs to train the model again.',
+  'configuration.lead': 'What a person needs to check the release and to train the model again. Commands are typed in the folder in which the release lies.',
   'configuration.facts': 'Main values',
   'configuration.file': 'run.toml in full',
   'configuration.execution': 'How it was run (not part of the identity)',

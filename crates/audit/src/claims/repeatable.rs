@@ -31,6 +31,8 @@ fn replays(dossier: &Dossier) -> Claim {
     );
     let diverged = count(ReplayVerdict::Diverged);
     let all = dossier.segments.as_ref().map_or(0, Vec::len);
+    let drawn = drawn(dossier);
+    let counted = if equal + near == all { all } else { drawn };
     let claim = if diverged > 0 {
         Claim::fails(id, Rung::Consistent)
     } else if near > 0 {
@@ -43,14 +45,42 @@ fn replays(dossier: &Dossier) -> Claim {
     claim
         .with("replayed", equal + near)
         .with("segments", all)
+        .with("drawn", drawn)
         .with("diverged", diverged)
         .with("bad_share", BAD_SHARE)
-        .with("chance", detection_chance(BAD_SHARE, equal + near, all))
+        .with("chance", detection_chance(BAD_SHARE, counted, all))
         .on(
             dossier,
             "chain",
             dossier.replays.iter().map(|replay| replay.path.as_str()),
         )
+}
+
+/// Segments that came out right and that the verifier's own randomness chose: only these say something about the rest.
+fn drawn(dossier: &Dossier) -> usize {
+    let random: Vec<_> = dossier
+        .replays
+        .iter()
+        .filter(|replay| replay.chosen == "random")
+        .collect();
+    let right = |verdict| {
+        matches!(
+            verdict,
+            Some(ReplayVerdict::BitwiseEqual | ReplayVerdict::WithinBound)
+        )
+    };
+    let segments = dossier
+        .segments
+        .iter()
+        .flatten()
+        .filter(|segment| right(segment.verdict));
+    segments
+        .filter(|segment| {
+            random
+                .iter()
+                .any(|replay| replay.from <= segment.from && segment.to <= replay.to)
+        })
+        .count()
 }
 
 fn checkpoints(dossier: &Dossier) -> Claim {

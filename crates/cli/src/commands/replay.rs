@@ -20,6 +20,10 @@ pub(super) fn run(args: &ReplayArgs, output: &Output) -> Result<ExitCode, Failur
     let release = &args.release;
     // The root is fixed before segments are drawn, so that nobody can fit one to the other.
     let root = require_root(release, parse_root(args.root.as_ref())?)?;
+    if !release.join(layout::chunk(0)).exists() {
+        let hint = "ask the publisher for data/sequence/; digests can still be checked: `glasswork check`".to_owned();
+        return Err(Failure::not_enough("the training sequence is not part of this release", Some(hint)));
+    }
     let run = RunConfig::load(&release.join(layout::RUN))?;
     let all = segments(release)?;
     let (chosen, how) = match &args.segments {
