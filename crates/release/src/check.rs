@@ -86,27 +86,21 @@ pub fn check_with_progress(
             .findings
             .push(Finding::new(layout::CORE, PINNED, expected, root));
     }
-    let index = match CoreIndex::parse(&core) {
-        Ok(index) => index,
+    let tree = Tree::walk(dir)?;
+    check_entries(&tree, &mut report);
+    match CoreIndex::parse(&core) {
+        Ok(index) => {
+            check_listing(&tree, &index, &mut report);
+            check_files(dir, &tree, &index, &mut report, progress)?;
+        }
         // The format number is checked before anything else is believed.
         Err(error @ Error::FutureFormat { .. }) => return Err(error),
         Err(error) => {
-            report.findings.push(Finding::new(
-                layout::CORE,
-                "index",
-                "a readable index",
-                error,
-            ));
-            CoreIndex {
-                format: crate::FORMAT,
-                entries: Vec::new(),
-            }
+            let finding = Finding::new(layout::CORE, "index", "a readable index", error);
+            report.findings.push(finding);
         }
-    };
-    let tree = Tree::walk(dir)?;
-    check_names(&tree, &index, &mut report);
+    }
     check_release_json(dir, &tree, root, &mut report);
-    check_files(dir, &tree, &index, &mut report, progress)?;
     let parts = Parts { dir, tree: &tree };
     for step in parts.checkpoint_steps() {
         report.findings.extend(checkpoint::verify_checkpoint(
@@ -114,6 +108,11 @@ pub fn check_with_progress(
         ));
     }
     history::check(&parts, &mut report);
+    // The same release gives the same report wherever it lies.
+    let here = format!("{}/", dir.display());
+    for finding in &mut report.findings {
+        finding.found = finding.found.replace(&here, "");
+    }
     let mut seen = BTreeSet::new();
     report
         .findings
@@ -159,8 +158,8 @@ fn read_core(dir: &Path) -> Result<Vec<u8>> {
     }
 }
 
-/// Things that are not plain files, names that collide, files that nobody names.
-fn check_names(tree: &Tree, index: &CoreIndex, report: &mut CheckReport) {
+/// Things that are not plain files, and names that collide.
+fn check_entries(tree: &Tree, report: &mut CheckReport) {
     for (path, kind) in &tree.odd {
         report.findings.push(Finding::new(
             path,
@@ -181,6 +180,10 @@ fn check_names(tree: &Tree, index: &CoreIndex, report: &mut CheckReport) {
             ));
         }
     }
+}
+
+/// Files that nobody names.
+fn check_listing(tree: &Tree, index: &CoreIndex, report: &mut CheckReport) {
     for path in tree.files.keys() {
         let found = match layout::part(path) {
             Part::Annex | Part::Frame => continue,

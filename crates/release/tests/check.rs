@@ -175,6 +175,12 @@ fn attack_metrics_row() {
     let report = check(dir.path(), None).unwrap();
     let finding = expect(&report, layout::STEPS, Some(3), "digest of the rows");
     assert_eq!(finding.last_step, Some(4));
+    assert_eq!(
+        report.findings.len(),
+        1,
+        "nothing else is to blame:\n{}",
+        listing(&report)
+    );
     // Any bit of the file, without a cover-up: the file is named at least.
     let (dir, root_again) = release();
     assert_eq!(root, root_again);
@@ -198,7 +204,10 @@ fn attack_ledger_line() {
     let report = check(dir.path(), Some(root)).unwrap();
     expect(&report, layout::LEDGER, None, "digest of the file");
     let finding = expect(&report, layout::LEDGER, None, "content");
-    assert!(finding.found.contains("line 4"), "{finding}");
+    assert!(
+        finding.found.starts_with("ledger.jsonl line 4"),
+        "{finding}"
+    );
     // The last line has no line after it; what it says disagrees with the checkpoint.
     fs::write(
         &path,
@@ -520,6 +529,14 @@ fn attack_index_with_hostile_paths() {
         fs::write(dir.path().join(layout::CORE), &bytes).unwrap();
         let report = check(dir.path(), None).unwrap();
         expect(&report, layout::CORE, None, "index");
+        assert!(
+            report
+                .findings
+                .iter()
+                .all(|f| f.what != "listing in core.json"),
+            "{}",
+            listing(&report)
+        );
     }
     let mut twice = index.clone();
     twice.entries.insert(0, twice.entries[0].clone());

@@ -348,7 +348,7 @@ impl Context<'_> {
         }
         let parent = previous.and_then(|p| p.1);
         push("parent commitment", show(parent), show(manifest.parent));
-        let recomputed = self.commitment(step, previous, parent, manifest.state_digest);
+        let recomputed = self.commitment(step, previous, parent, segment, manifest.state_digest);
         if let Some(recomputed) = recomputed {
             push(
                 "commitment recomputed",
@@ -364,6 +364,7 @@ impl Context<'_> {
         step: u64,
         previous: Option<(u64, Option<Digest>)>,
         parent: Option<Digest>,
+        segment: Option<&Segment>,
         state_digest: Digest,
     ) -> Option<Digest> {
         let metrics = self.metrics?;
@@ -371,27 +372,29 @@ impl Context<'_> {
         if previous.is_some() && parent.is_none() || previous.is_none() && step != 0 {
             return None;
         }
-        let config_digest = self
-            .run
-            .as_ref()
-            .map(|r| r.config_digest)
-            .or(self.config.map(RunConfig::digest))?;
-        let profile = self
-            .run
-            .as_ref()
-            .map(|r| r.profile)
-            .or(self.config.map(|c| c.profile.as_str()))?;
+        let batch_digests = metrics.batch_digests(from..step);
+        let metrics_digest = metrics.rows_digest(from..step).ok()?;
+        // Metrics that the ledger contradicts were found already; a commitment made from them would blame the
+        // checkpoint.
+        let contradicted = |s: &Segment| {
+            s.metrics_digest != metrics_digest || s.batches_digest != batches_digest(&batch_digests)
+        };
+        if segment.is_some_and(contradicted) {
+            return None;
+        }
+        let (run, config) = (self.run.as_ref(), self.config);
         let commitment = Commitment {
             parent,
-            config_digest,
-            profile: profile.into(),
-            sequence_digest: self
-                .run
-                .as_ref()
-                .map(|r| r.sequence_digest)
-                .or(self.sequence)?,
-            batch_digests: metrics.batch_digests(from..step),
-            metrics_digest: metrics.rows_digest(from..step).ok()?,
+            config_digest: run
+                .map(|r| r.config_digest)
+                .or(config.map(RunConfig::digest))?,
+            profile: run
+                .map(|r| r.profile)
+                .or(config.map(|c| c.profile.as_str()))?
+                .into(),
+            sequence_digest: run.map(|r| r.sequence_digest).or(self.sequence)?,
+            batch_digests,
+            metrics_digest,
             state_digest,
         };
         Some(commitment.commitment())
