@@ -65,7 +65,7 @@ describe('sentences', () => {
   });
 
   it('say that a value is missing and never write 0 for it', () => {
-    expect(say('en', 'claim.loss_fell.holds', { first: 8.3, last: null, steps: 5 })).toBe('The training loss fell from 8.30 to not recorded over 5 steps.');
+    expect(say('en', 'claim.loss_fell.holds', { first: 8.3, last: null, ends: 2, steps: 5 })).toBe('The training loss fell from 8.30 at the first step to not recorded, the mean of the last 2 of 5 steps.');
     expect(say('ja', 'claim.loss_fell.holds', { first: 8.3, steps: 5 })).toContain('記録なし');
   });
 

@@ -282,7 +282,10 @@ fn limits(criterion: &Criterion, claim: &Claim, place: &str, grounds: &mut Groun
                 ("chance", chance.into()),
                 ("required", required.into()),
             ];
-            grounds.open.push(reason("chance_too_low", values));
+            // Where nothing was replayed, that is reason enough.
+            if claim.status == Status::Holds {
+                grounds.open.push(reason("chance_too_low", values));
+            }
             let enough = (counted..=all).find(|n| detection_chance(share, *n, all) >= required);
             let more = enough.unwrap_or(all).saturating_sub(counted);
             replay_more(more as u64, claim, place, grounds);

@@ -336,9 +336,8 @@ impl Dossier {
                 rejected_documents: Some(rejected.get(&false).copied().unwrap_or(0)),
                 duplicate_documents: Some(rejected.get(&true).copied().unwrap_or(0)),
                 consumed_tokens,
-                epochs: consumed_tokens
-                    .filter(|_| record.train.tokens > 0)
-                    .map(|own| own as f64 / record.train.tokens as f64),
+                // Nothing read of nothing is 0 times.
+                epochs: consumed_tokens.map(|own| own as f64 / record.train.tokens.max(1) as f64),
             });
             for package in &record.packages {
                 let key = (

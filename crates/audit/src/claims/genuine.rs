@@ -84,7 +84,7 @@ fn drill(dossier: &Dossier) -> Claim {
     let named = drill.found
         && drill.named_file.as_deref() == Some(drill.file.as_str())
         && drill.named_tensor.as_deref() == Some(drill.tensor.as_str());
-    Claim::judged(id, Rung::Declared, named)
+    Claim::judged(id, Rung::Present, named)
         .with("step", drill.step)
         .with("tensor", drill.tensor.as_str())
         .with("file", drill.file.as_str())

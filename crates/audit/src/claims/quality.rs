@@ -51,6 +51,7 @@ fn loss(dossier: &Dossier) -> Claim {
     Claim::judged(id, rung, fell)
         .with("first", first)
         .with("last", end)
+        .with("ends", count)
         .with("steps", metrics.step.len())
         .on(dossier, "training", [layout::STEPS])
 }

@@ -4,7 +4,7 @@ use glasswork_release::annex::ReplayVerdict;
 use glasswork_release::layout;
 
 use super::{Claim, Rung};
-use crate::dossier::Dossier;
+use crate::dossier::{Dossier, Segment};
 use crate::read::detection_chance;
 
 /// The share of bad segments that the sentence about replays speaks of.
@@ -32,6 +32,16 @@ fn replays(dossier: &Dossier) -> Claim {
     let diverged = count(ReplayVerdict::Diverged);
     let all = dossier.segments.as_ref().map_or(0, Vec::len);
     let drawn = drawn(dossier);
+    let steps = |counts: fn(&Segment) -> bool| -> u64 {
+        let segments = dossier
+            .segments
+            .iter()
+            .flatten()
+            .filter(|segment| counts(segment));
+        segments
+            .map(|segment| segment.to - segment.from)
+            .fold(0, u64::saturating_add)
+    };
     let counted = if equal + near == all { all } else { drawn };
     let claim = if diverged > 0 {
         Claim::fails(id, Rung::Consistent)
@@ -46,6 +56,8 @@ fn replays(dossier: &Dossier) -> Claim {
         .with("replayed", equal + near)
         .with("segments", all)
         .with("drawn", drawn)
+        .with("steps_replayed", steps(right))
+        .with("steps", steps(|_| true))
         .with("diverged", diverged)
         .with("bad_share", BAD_SHARE)
         .with("chance", detection_chance(BAD_SHARE, counted, all))
@@ -56,6 +68,14 @@ fn replays(dossier: &Dossier) -> Claim {
         )
 }
 
+/// Whether every replay of a segment came out right.
+fn right(segment: &Segment) -> bool {
+    matches!(
+        segment.verdict,
+        Some(ReplayVerdict::BitwiseEqual | ReplayVerdict::WithinBound)
+    )
+}
+
 /// Segments that came out right and that the verifier's own randomness chose: only these say something about the rest.
 fn drawn(dossier: &Dossier) -> usize {
     let random: Vec<_> = dossier
@@ -63,17 +83,11 @@ fn drawn(dossier: &Dossier) -> usize {
         .iter()
         .filter(|replay| replay.chosen == "random")
         .collect();
-    let right = |verdict| {
-        matches!(
-            verdict,
-            Some(ReplayVerdict::BitwiseEqual | ReplayVerdict::WithinBound)
-        )
-    };
     let segments = dossier
         .segments
         .iter()
         .flatten()
-        .filter(|segment| right(segment.verdict));
+        .filter(|segment| right(segment));
     segments
         .filter(|segment| {
             random
