@@ -110,6 +110,8 @@ export interface Source {
   licence: string | null;
   licence_evidence: string | null;
   attribution: string | null;
+  /** Whether the release carries its text: it does where every licence lets the text be passed on. */
+  text_included: boolean | null;
   /** Share of the tokens that training consumed, 0 to 1. */
   share: number | null;
   weight: number | null;

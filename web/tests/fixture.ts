@@ -63,8 +63,8 @@ export function fixture(): Report {
     claims,
     decision: {
       verdict: 'not_enough_evidence',
-      criteria_name: 'Glasswork default criteria',
-      criteria_text: 'format = 1\nname = "Glasswork default criteria"\n\n[[criterion]]\nid = "integrity"\nclaims = ["files_intact", "chain_consistent"]\nrung = "consistent"\n',
+      criteria_name: 'default',
+      criteria_text: 'format = 1\nname = "default"\n\n[[criterion]]\nid = "integrity"\nclaims = ["files_intact", "chain_consistent"]\nrung = "consistent"\n',
       criteria: [
         { id: 'integrity', title: {}, verdict: 'met', claims: ['files_intact', 'chain_consistent'], reasons: [], remedies: [] },
         { id: 'publisher', title: {}, verdict: 'unknown', claims: ['publisher_verified'], reasons: [{ id: 'claim_missing', params: { claim: 'publisher_verified' } }], remedies: [{ id: 'pin_root', params: {}, command: 'glasswork check glasswork-demo --root DIGEST' }] },
@@ -102,9 +102,9 @@ export function fixture(): Report {
       ],
     },
     sources: [
-      { id: 'code', kind: 'crate-code', reference: 'crates.io, 118 crates (examples/demo/corpus/Cargo.lock)', pinned_by: 'corpus/Cargo.lock (blake3 77aa)', licence: null, licence_evidence: null, attribution: 'The authors of the crates listed below', share: 0.5, weight: 2, documents: 3480, bytes: 31_400_220, tokens: 9_833_100, held_out_documents: 31, rejected_documents: 120, duplicate_documents: 88, consumed_tokens: 532_480, epochs: 1 },
-      { id: 'prose', kind: 'crate-prose', reference: 'crates.io, 118 crates: README and doc comments', pinned_by: 'corpus/Cargo.lock (blake3 77aa)', licence: null, licence_evidence: null, attribution: 'The authors of the crates listed below', share: 0.25, weight: 1, documents: 2011, bytes: 6_400_100, tokens: 1_804_000, held_out_documents: 22, rejected_documents: 94, duplicate_documents: 12, consumed_tokens: 266_240, epochs: 1 },
-      { id: 'rust-docs', kind: 'html-docs', reference: '<script>alert("source")</script> rust-docs 1.95.0: The Book, The Reference', pinned_by: 'rust-docs.sha256 (blake3 99bb)', licence: 'MIT OR Apache-2.0', licence_evidence: 'COPYRIGHT.html sha256:1234', attribution: 'The Rust Project Developers', share: 0.25, weight: 1, documents: 694, bytes: 4_011_950, tokens: 1_100_220, held_out_documents: 11, rejected_documents: 0, duplicate_documents: null, consumed_tokens: 266_240, epochs: 1 },
+      { id: 'code', kind: 'crate-code', reference: 'crates.io, 118 crates (examples/demo/corpus/Cargo.lock)', pinned_by: 'corpus/Cargo.lock (blake3 77aa)', licence: null, licence_evidence: null, attribution: 'The authors of the crates listed below', text_included: true, share: 0.5, weight: 2, documents: 3480, bytes: 31_400_220, tokens: 9_833_100, held_out_documents: 31, rejected_documents: 120, duplicate_documents: 88, consumed_tokens: 532_480, epochs: 1 },
+      { id: 'prose', kind: 'crate-prose', reference: 'crates.io, 118 crates: README and doc comments', pinned_by: 'corpus/Cargo.lock (blake3 77aa)', licence: null, licence_evidence: null, attribution: 'The authors of the crates listed below', text_included: true, share: 0.25, weight: 1, documents: 2011, bytes: 6_400_100, tokens: 1_804_000, held_out_documents: 22, rejected_documents: 94, duplicate_documents: 12, consumed_tokens: 266_240, epochs: 1 },
+      { id: 'rust-docs', kind: 'html-docs', reference: '<script>alert("source")</script> rust-docs 1.95.0: The Book, The Reference', pinned_by: 'rust-docs.sha256 (blake3 99bb)', licence: 'MIT OR Apache-2.0', licence_evidence: 'COPYRIGHT.html sha256:1234', attribution: 'The Rust Project Developers', text_included: true, share: 0.25, weight: 1, documents: 694, bytes: 4_011_950, tokens: 1_100_220, held_out_documents: 11, rejected_documents: 0, duplicate_documents: null, consumed_tokens: 266_240, epochs: 1 },
     ],
     licences: [
       { source: 'code', licence: 'MIT OR Apache-2.0', class: 'permissive', attribution: true, notice: true, share_alike: false, documents: 2900, bytes: 26_000_000, consumed_tokens: 450_000, first_step: 1, last_step: 520 },

@@ -178,6 +178,8 @@ pub struct Source {
     pub licence_evidence: Option<String>,
     /// Whom to name.
     pub attribution: Option<String>,
+    /// Whether the release carries its text: it does where every licence lets the text be passed on.
+    pub text_included: Option<bool>,
     /// Share of the tokens that training consumed, 0 to 1.
     pub share: Option<f64>,
     /// Integer weight of the mixture.

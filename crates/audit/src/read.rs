@@ -325,6 +325,7 @@ impl Dossier {
                 licence: record.licence.clone(),
                 licence_evidence: record.licence_evidence.clone(),
                 attribution: record.attribution.clone(),
+                text_included: Some(record.redistributable),
                 share: consumed_tokens
                     .zip(all_consumed)
                     .map(|(own, all)| own as f64 / all as f64),

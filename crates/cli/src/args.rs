@@ -120,7 +120,7 @@ pub(crate) struct ReplayArgs {
     /// Segments to recompute, as in `3..5` or `2,7`; segment 1 starts at the initialisation
     #[arg(long, conflicts_with = "sample")]
     pub(crate) segments: Option<String>,
-    /// Recompute so many segments, drawn by this machine's own randomness
+    /// Recompute so many segments, drawn by this machine's own randomness, long ones more often
     #[arg(long, default_value_t = 1)]
     pub(crate) sample: usize,
     /// Root digest that the publisher announced

@@ -3,8 +3,9 @@
 use crate::EvalError;
 use glasswork_data::SequenceStore;
 
-/// Shorter stretches are chance: any three words of English stand somewhere.
-pub const MINIMUM_TOKENS: usize = 12;
+/// Shorter stretches say nothing: any three words of English stand somewhere. A stretch of six
+/// tokens may still be chance; the reader sees its text, its length and its sources.
+pub const MINIMUM_TOKENS: usize = 6;
 
 /// A stretch of a sample and where training consumed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,5 +71,13 @@ pub fn find_stretches(
         }
     }
     found.sort_by_key(|f| (std::cmp::Reverse(f.length), f.start));
+    // A sample that goes round in circles quotes the same words again and again: once is enough.
+    let mut told: Vec<&[u32]> = Vec::new();
+    found.retain(|f| {
+        let words = &sample[f.start..f.start + f.length];
+        let new = !told.contains(&words);
+        told.push(words);
+        new
+    });
     Ok(found)
 }

@@ -401,6 +401,10 @@ export const en = {
   'rule.few-letters': 'hardly any letters',
   'rule.exact-duplicate': 'same content as an earlier document',
 
+  'criteria_name.default': 'Glasswork default criteria',
+  'sources.text_included': 'Text in the release',
+  'yes': 'yes',
+  'no': 'no',
   'missing': 'not recorded',
   'fact.model': 'Model',
   'fact.training': 'Training',

@@ -89,16 +89,27 @@ fn parse_segments(text: &str, all: &[Segment]) -> Result<Vec<Segment>, Failure> 
     Ok(chosen)
 }
 
-/// `count` different segments by the operating system's randomness.
+/// `count` different segments by the operating system's randomness, each drawn with a probability in
+/// proportion to its steps: a long segment has more to hide.
 fn draw(count: usize, all: &[Segment]) -> Result<Vec<Segment>, Failure> {
     let mut left = all.to_vec();
     let mut chosen = Vec::new();
     while chosen.len() < count && !left.is_empty() {
         let random = getrandom::u64().map_err(|error| {
-            Failure::new(format!("the operating system gives no random numbers: {error}"), Some("name segments with --segments".to_owned()))
+            Failure::new(
+                format!("the operating system gives no random numbers: {error}"),
+                Some("name segments with --segments".to_owned()),
+            )
         })?;
-        // At most a few thousand segments: the bias of a remainder is below 2⁻⁵⁰.
-        chosen.push(left.swap_remove((random % left.len() as u64) as usize));
+        let steps = |segment: &Segment| segment.to - segment.from;
+        // At most a few million steps: the bias of a remainder is below 2⁻⁴⁰.
+        let mut at = random % left.iter().map(steps).sum::<u64>();
+        let index = left.iter().position(|segment| {
+            let here = at < steps(segment);
+            at = at.saturating_sub(steps(segment));
+            here
+        });
+        chosen.push(left.swap_remove(index.unwrap_or_default()));
     }
     chosen.sort_by_key(|s| s.number);
     Ok(chosen)
@@ -156,7 +167,7 @@ fn coverage(outcomes: &[Outcome], all: usize, how: &str) -> String {
         let tenth = 1.0 - 0.9_f64.powi(equal as i32);
         writeln!(
             text,
-            "had one segment in ten been bad, this sample would have met one with probability {tenth:.2} (1 − 0.9^{equal})"
+            "had a tenth of all steps lain in bad segments, this sample would have met one with probability {tenth:.2} (1 − 0.9^{equal})"
         )
         .expect("strings take all");
     }

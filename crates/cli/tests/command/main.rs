@@ -1,0 +1,12 @@
+//! The `glasswork` command from the outside, as a person or a script meets it: made-up text in, a
+//! verified release out, and everything that may go wrong on the way.
+//!
+//! One test program, so that the release it works on is made once and linking is paid once.
+
+mod corpus;
+mod errors;
+mod help;
+mod invariance;
+mod kill;
+mod room;
+mod tamper;
