@@ -65,7 +65,10 @@ export function draw(place: HTMLElement, what: Drawing): Drawn {
       height: what.height * scale,
       padding: [10 * scale, 14 * scale, 0, 0],
       legend: { show: false },
-      scales: { x: { time: false, distr: what.logX ? 3 : 1, log: 10 } },
+      scales: {
+        // A logarithmic axis would otherwise end at the next power of ten, most of it empty.
+        x: { time: false, distr: what.logX ? 3 : 1, log: 10, ...(what.logX ? { range: (_plot, least, most) => [least, most] } : {}) },
+      },
       axes: [axis(what.xLabel, 30, 2), axis(what.yLabel, 52, 3)],
       cursor: {
         drag: { x: true, y: false, uni: 10 },

@@ -56,7 +56,7 @@ pub struct Criterion {
     pub rung: Rung,
     /// With `licences_known`: classes of licences that training text may have.
     pub classes: Option<Vec<LicenceClass>>,
-    /// With `segments_replayed`: the share of bad segments that must be found …
+    /// With `segments_replayed`: the share of all steps, lying in bad segments, that must be met …
     pub bad_share: Option<f64>,
     /// … with at least this chance.
     pub chance: Option<f64>,

@@ -22,8 +22,11 @@ mod annexes;
 /// The largest text file (run.toml, execution.toml) that is shown.
 const MAX_TEXT: u64 = 1 << 20;
 
-/// Chance that `drawn` segments, drawn at random, include a bad one where a share `bad_share` of all is bad:
-/// 1 − (1 − f)ⁿ. With every segment replayed nothing is left to chance.
+/// Least chance that `drawn` of `all` segments include a bad one: 1 − (1 − f)ⁿ.
+///
+/// f = `bad_share` is the share of all steps that lie in bad segments; segments are drawn at random, each with a
+/// probability in proportion to its steps, none twice (which only makes the chance greater). With every segment
+/// replayed nothing is left to chance.
 #[must_use]
 pub fn detection_chance(bad_share: f64, drawn: usize, all: usize) -> f64 {
     if drawn == 0 {

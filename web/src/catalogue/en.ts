@@ -165,7 +165,7 @@ export const en = {
   'reason.claim_missing': '{claim:claim}',
   'reason.rung_too_low': '“{claim:title}” is only {rung:rung}; asked for: {required:rung}.',
   'reason.licence_class_not_allowed': 'Licence classes outside the criteria: {classes:classes}.',
-  'reason.chance_too_low': '{drawn} {drawn|segment|segments} drawn at random came out right. If {bad_share:percent} of all were bad, that many would include a bad one with a chance of {chance:percent}; asked for: {required:percent}.',
+  'reason.chance_too_low': '{drawn} {drawn|segment|segments} drawn at random came out right. If {bad_share:percent} of all steps lay in bad segments, that many would include one with a chance of at least {chance:percent}; asked for: {required:percent}.',
   'reason.score_above_limit': '{source}: {value:fixed2} bits per byte, the limit is {limit:fixed2}.',
   'reason.verbatim_too_long': 'A copied stretch has {tokens} tokens, the limit is {limit}.',
 
@@ -281,7 +281,7 @@ export const en = {
   'chain.state_digest': 'State digest',
   'chain.verdict': 'Replay',
   'chain.not_replayed': 'not replayed',
-  'chain.sample': '{replayed} of {segments} segments ({steps_replayed} of {steps} steps) were replayed with the same bits, {drawn} of them drawn at random by the machine that replayed. If {bad_share:percent} of all segments were bad, {drawn} random ones would include a bad one with a chance of {chance:percent} (1−(1−f)ⁿ).',
+  'chain.sample': '{replayed} of {segments} segments ({steps_replayed} of {steps} steps) were replayed with the same bits, {drawn} of them drawn at random, long ones more often, by the machine that replayed. If {bad_share:percent} of all steps lay in bad segments, {drawn} such draws would include one with a chance of at least {chance:percent} (1−(1−f)ⁿ).',
   'chain.sample_all': 'All {segments} segments were replayed.',
   'chain.replays': 'Replays recorded',
   'chain.threads': 'Threads',

@@ -166,7 +166,7 @@ export const ja: Record<Key, string> = {
   'reason.claim_missing': '{claim:claim}',
   'reason.rung_too_low': '「{claim:title}」は「{rung:rung}」の段階です。基準は「{required:rung}」を求めています。',
   'reason.licence_class_not_allowed': '基準が認めていないライセンス区分があります：{classes:classes}。',
-  'reason.chance_too_low': '無作為に選んだ {drawn} 区間は一致しました。仮に全区間の {bad_share:percent} が不正だった場合、この数で不正な区間に当たる確率は {chance:percent} です。基準は {required:percent} を求めています。',
+  'reason.chance_too_low': '無作為に選んだ {drawn} 区間は一致しました。仮に全ステップの {bad_share:percent} が不正な区間にあった場合、この数で不正な区間に当たる確率は {chance:percent} 以上です。基準は {required:percent} を求めています。',
   'reason.score_above_limit': '{source}：1 バイトあたり {value:fixed2} ビット（上限は {limit:fixed2}）。',
   'reason.verbatim_too_long': '{tokens} トークンの丸写しがあります（上限は {limit}）。',
 
@@ -282,7 +282,7 @@ export const ja: Record<Key, string> = {
   'chain.state_digest': '状態ダイジェスト',
   'chain.verdict': '再計算',
   'chain.not_replayed': '未実施',
-  'chain.sample': '{segments} 区間のうち {replayed} 区間（全 {steps} ステップのうち {steps_replayed}）を再計算し、ビットが一致しました。うち {drawn} 区間は、再計算した機器が無作為に選んだものです。仮に全区間の {bad_share:percent} が不正だった場合、無作為な {drawn} 区間に不正な区間が含まれる確率は {chance:percent} です（1−(1−f)ⁿ）。',
+  'chain.sample': '{segments} 区間のうち {replayed} 区間（全 {steps} ステップのうち {steps_replayed}）を再計算し、ビットが一致しました。うち {drawn} 区間は、再計算した機器が無作為に（長い区間ほど高い確率で）選んだものです。仮に全ステップの {bad_share:percent} が不正な区間にあった場合、この {drawn} 回の抽選で不正な区間に当たる確率は {chance:percent} 以上です（1−(1−f)ⁿ）。',
   'chain.sample_all': '全 {segments} 区間を再計算しました。',
   'chain.replays': '再計算の記録',
   'chain.threads': 'スレッド数',

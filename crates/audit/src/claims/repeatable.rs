@@ -7,7 +7,7 @@ use super::{Claim, Rung};
 use crate::dossier::{Dossier, Segment};
 use crate::read::detection_chance;
 
-/// The share of bad segments that the sentence about replays speaks of.
+/// The share of all steps, lying in bad segments, that the sentence about replays speaks of.
 const BAD_SHARE: f64 = 0.25;
 
 pub(super) fn claims(dossier: &Dossier) -> Vec<Claim> {
