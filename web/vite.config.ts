@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
@@ -43,9 +44,21 @@ function oneFile(): Plugin {
   };
 }
 
+/** `npm run dev` shows the fixture. */
+function fixtureWhileDeveloping(): Plugin {
+  return {
+    name: 'glasswork-fixture',
+    apply: 'serve',
+    transformIndexHtml(html) {
+      const fixture = readFileSync(new URL('tests/fixture.json', import.meta.url), 'utf8');
+      return html.replace('"glasswork-report-data"', () => fixture.replaceAll('<', '\\u003c'));
+    },
+  };
+}
+
 export default defineConfig({
   base: './',
-  plugins: [svelte(), oneFile()],
-  build: { target: 'es2022', cssCodeSplit: false, assetsInlineLimit: 0, modulePreload: false },
+  plugins: [svelte(), oneFile(), fixtureWhileDeveloping()],
+  build: { target: 'es2022', cssCodeSplit: false, assetsInlineLimit: 0, modulePreload: false, rolldownOptions: { checks: { pluginTimings: false } } },
   test: { include: ['tests/*.test.ts'], environment: 'node' },
 });

@@ -47,14 +47,14 @@ export function sentences(report: Report): (id: string, words: Words) => string 
   };
 }
 
-/** Claims in the order of the questions; claims that no question knows come last. */
-export function orderedClaims(report: Report): Claim[] {
-  const order = groups.flatMap((group) => group.claims);
-  const place = (claim: Claim) => {
-    const index = order.indexOf(claim.id);
-    return index < 0 ? order.length : index;
-  };
-  return [...report.claims].sort((left, right) => place(left) - place(right));
+/** Claims under their questions; those that no question knows come last, under `other`. Empty questions are left out. */
+export function claimGroups(report: Report): { id: string; claims: Claim[] }[] {
+  const byId = new Map(report.claims.map((claim) => [claim.id, claim]));
+  const known = new Set(groups.flatMap((group) => group.claims));
+  return [
+    ...groups.map((group) => ({ id: group.id as string, claims: group.claims.flatMap((id) => byId.get(id) ?? []) })),
+    { id: 'other', claims: report.claims.filter((claim) => !known.has(claim.id)) },
+  ].filter((group) => group.claims.length > 0);
 }
 
 export function replayedSegments(segments: Segment[]): Segment[] {
