@@ -11,27 +11,51 @@ fn main() {
     files.sort();
     let mut hasher = blake3::Hasher::new();
     for file in &files {
-        let name = file.strip_prefix(&root).unwrap_or(file).to_string_lossy().replace('\\', "/");
+        let name = file
+            .strip_prefix(&root)
+            .unwrap_or(file)
+            .to_string_lossy()
+            .replace('\\', "/");
         let content = std::fs::read(file).unwrap_or_default();
-        hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
-        hasher.update(&(content.len() as u64).to_le_bytes()).update(&content);
+        hasher
+            .update(&(name.len() as u64).to_le_bytes())
+            .update(name.as_bytes());
+        hasher
+            .update(&(content.len() as u64).to_le_bytes())
+            .update(&content);
     }
     let lock = std::fs::read(root.join("Cargo.lock")).unwrap_or_default();
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let version = Command::new(rustc).arg("--version").output();
-    let version = version.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()).unwrap_or_default();
-    println!("cargo::rustc-env=GLASSWORK_SOURCE_DIGEST={}", hasher.finalize().to_hex());
-    println!("cargo::rustc-env=GLASSWORK_LOCK_DIGEST={}", blake3::hash(&lock).to_hex());
+    let version = version
+        .map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned())
+        .unwrap_or_default();
+    println!(
+        "cargo::rustc-env=GLASSWORK_SOURCE_DIGEST={}",
+        hasher.finalize().to_hex()
+    );
+    println!(
+        "cargo::rustc-env=GLASSWORK_LOCK_DIGEST={}",
+        blake3::hash(&lock).to_hex()
+    );
     println!("cargo::rustc-env=GLASSWORK_TOOLCHAIN={version}");
     println!("cargo::rerun-if-changed={}", root.join("crates").display());
-    println!("cargo::rerun-if-changed={}", root.join("Cargo.lock").display());
+    println!(
+        "cargo::rerun-if-changed={}",
+        root.join("Cargo.lock").display()
+    );
 }
 
 /// The sources that decide what a run computes: every `.rs` under a crate's `src`, and manifests.
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return;
+    };
     for path in entries.flatten().map(|entry| entry.path()) {
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
         if path.is_dir() {
             if !matches!(name.as_str(), "tests" | "examples" | "benches" | "target") {
                 collect(&path, files);

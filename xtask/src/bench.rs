@@ -16,12 +16,24 @@ const JSON: &str = "target/bench/train.json";
 
 /// `bench train [S] [M]`.
 pub(crate) fn run(arguments: &[&str]) -> Result {
-    let (Some(&"train"), sizes) = (arguments.first(), arguments.get(1..).unwrap_or_default()) else {
+    let (Some(&"train"), sizes) = (arguments.first(), arguments.get(1..).unwrap_or_default())
+    else {
         return Err("there is one bench: `cargo xtask bench train [S] [M]`".to_owned());
     };
-    let sizes = if sizes.is_empty() { &["S", "M"][..] } else { sizes };
+    let sizes = if sizes.is_empty() {
+        &["S", "M"][..]
+    } else {
+        sizes
+    };
     let python = peers::python()?;
-    let examples = ["build", "--release", "--locked", "--package", "glasswork-train", "--examples"];
+    let examples = [
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "glasswork-train",
+        "--examples",
+    ];
     shell::run(&root(), &cargo(), &examples)?;
     let mut rows = Vec::new();
     for size in sizes {
@@ -60,16 +72,36 @@ impl Row {
         format!(
             "  {{\"size\": \"{}\", \"peer\": \"pytorch {}\", \"ours_tokens_per_second\": {:.0}, \"peer_tokens_per_second\": {:.0}, \
              \"median_ratio\": {:.3}, \"ratios\": {:?}, \"our_peak_mib\": {}, \"peer_peak_mib\": {}}}",
-            self.size, self.mode, self.ours, self.theirs, self.ratio, self.ratios, self.our_mib, self.their_mib
+            self.size,
+            self.mode,
+            self.ours,
+            self.theirs,
+            self.ratio,
+            self.ratios,
+            self.our_mib,
+            self.their_mib
         )
     }
 }
 
 fn pair(python: &str, size: &str, mode: &'static str) -> Result<Row> {
-    eprintln!("size {size}, f32, 2 threads: ours and PyTorch {mode} in turn, {TURNS} turns of {STEPS} steps");
-    let program = format!("target/release/examples/step_rate{}", std::env::consts::EXE_SUFFIX);
+    eprintln!(
+        "size {size}, f32, 2 threads: ours and PyTorch {mode} in turn, {TURNS} turns of {STEPS} steps"
+    );
+    let program = format!(
+        "target/release/examples/step_rate{}",
+        std::env::consts::EXE_SUFFIX
+    );
     let mut ours = Side::start(&program, &["--size", size, "--threads", "2"])?;
-    let peer = ["peers/torch_bench.py", "--size", size, "--mode", mode, "--threads", "2"];
+    let peer = [
+        "peers/torch_bench.py",
+        "--size",
+        size,
+        "--mode",
+        mode,
+        "--threads",
+        "2",
+    ];
     let mut theirs = Side::start(python, &peer)?;
     let (mut our_rates, mut their_rates, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TURNS {
@@ -82,7 +114,16 @@ fn pair(python: &str, size: &str, mode: &'static str) -> Result<Row> {
     }
     let (our_mib, their_mib) = (ours.mib, theirs.mib);
     let (ours, theirs) = (median(&our_rates), median(&their_rates));
-    Ok(Row { size: size.to_owned(), mode, ours, theirs, ratio: median(&ratios), ratios, our_mib, their_mib })
+    Ok(Row {
+        size: size.to_owned(),
+        mode,
+        ours,
+        theirs,
+        ratio: median(&ratios),
+        ratios,
+        our_mib,
+        their_mib,
+    })
 }
 
 fn median(values: &[f64]) -> f64 {
@@ -117,7 +158,12 @@ impl Side {
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(format!("{program}: no pipes"));
         };
-        let mut side = Self { child, input, output: BufReader::new(output), mib: 0.0 };
+        let mut side = Self {
+            child,
+            input,
+            output: BufReader::new(output),
+            mib: 0.0,
+        };
         side.line()?;
         Ok(side)
     }
@@ -132,11 +178,16 @@ impl Side {
     }
 
     fn turn(&mut self) -> Result<Turn> {
-        writeln!(self.input, "go {STEPS}").map_err(|e| format!("a side of the bench does not listen: {e}"))?;
+        writeln!(self.input, "go {STEPS}")
+            .map_err(|e| format!("a side of the bench does not listen: {e}"))?;
         let line = self.line()?;
         let number = |keys: &[&str]| keys.iter().find_map(|key| field(&line, key));
-        let rate = number(&["tokens_per_second", "tok_s"]).ok_or_else(|| format!("no rate in: {line}"))?;
-        Ok(Turn { rate, mib: number(&["peak_rss_mib"]).unwrap_or(f64::NAN) })
+        let rate =
+            number(&["tokens_per_second", "tok_s"]).ok_or_else(|| format!("no rate in: {line}"))?;
+        Ok(Turn {
+            rate,
+            mib: number(&["peak_rss_mib"]).unwrap_or(f64::NAN),
+        })
     }
 }
 
@@ -174,7 +225,12 @@ fn table(rows: &[Row]) -> String {
 /// Processor and date, so that a figure never stands alone.
 fn machine() -> String {
     let cpu = std::fs::read_to_string(Path::new("/proc/cpuinfo")).unwrap_or_default();
-    let name = cpu.lines().find_map(|l| l.strip_prefix("model name")).map_or("unknown processor", |l| l.trim_start_matches([' ', '\t', ':']));
+    let name = cpu
+        .lines()
+        .find_map(|l| l.strip_prefix("model name"))
+        .map_or("unknown processor", |l| {
+            l.trim_start_matches([' ', '\t', ':'])
+        });
     let date = output("date", &["-u", "+%Y-%m-%d"]).unwrap_or_default();
     let threads = std::thread::available_parallelism().map_or(0, usize::from);
     format!("{name}, {threads} cores, {date}; `cargo xtask bench train`")

@@ -6,12 +6,17 @@ use std::path::Path;
 /// Python of the pinned environment under `target/`, made where it is missing.
 pub(crate) fn python() -> Result<String> {
     if output("python3", &["--version"]).is_none() {
-        return Err("Python is missing: the peers run in it. Install Python 3.11 or later with venv \
+        return Err(
+            "Python is missing: the peers run in it. Install Python 3.11 or later with venv \
                     (`apt-get install -y python3 python3-venv`)"
-            .to_owned());
+                .to_owned(),
+        );
     }
     shell::run(&root(), "sh", &["peers/setup.sh"])?;
-    Ok(root().join("target/peers-env/bin/python").to_string_lossy().into_owned())
+    Ok(root()
+        .join("target/peers-env/bin/python")
+        .to_string_lossy()
+        .into_owned())
 }
 
 /// A small release of its own, then every peer against it.
@@ -26,30 +31,69 @@ pub(crate) fn run() -> Result {
     let glasswork = |arguments: &[&str]| shell::run(&root, "target/release/glasswork", arguments);
     let cargo = cargo();
     crate::web::build()?;
-    shell::run(&root, &cargo, &["build", "--release", "--locked", "--package", "glasswork"])?;
-    let examples = ["build", "--release", "--locked", "--package", "glasswork-train", "--examples"];
+    shell::run(
+        &root,
+        &cargo,
+        &["build", "--release", "--locked", "--package", "glasswork"],
+    )?;
+    let examples = [
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "glasswork-train",
+        "--examples",
+    ];
     shell::run(&root, &cargo, &examples)?;
-    shell::run(&root, &cargo, &["fetch", "--locked", "--manifest-path", "examples/demo/corpus/Cargo.toml"])?;
+    shell::run(
+        &root,
+        &cargo,
+        &[
+            "fetch",
+            "--locked",
+            "--manifest-path",
+            "examples/demo/corpus/Cargo.toml",
+        ],
+    )?;
     // A run of an earlier program would be refused; this one takes a minute.
     remove(&directory)?;
     glasswork(&["prep", run_file, "-o", &release])?;
     glasswork(&["train", run_file, "-o", &release])?;
     glasswork(&["export", "hf", &release, "-o", &export])?;
-    let example = format!("target/release/examples/dump_for_peers{}", std::env::consts::EXE_SUFFIX);
+    let example = format!(
+        "target/release/examples/dump_for_peers{}",
+        std::env::consts::EXE_SUFFIX
+    );
     shell::run(&root, &example, &[&release, &dump])?;
     let middle = "10";
     let peer = |arguments: &[&str]| shell::run(&root, &python, arguments);
     peer(&["peers/self_test.py"])?;
-    peer(&["peers/tokenizers_agree.py", &release, &format!("{dump}/encodings.json")])?;
+    peer(&[
+        "peers/tokenizers_agree.py",
+        &release,
+        &format!("{dump}/encodings.json"),
+    ])?;
     peer(&["peers/order_reference.py", &release])?;
-    peer(&["peers/transformers_logits.py", &export, &format!("{dump}/logits.safetensors")])?;
-    peer(&["peers/torch_gradients.py", &format!("{dump}/step.safetensors"), &release, "--checkpoint", middle])?;
+    peer(&[
+        "peers/transformers_logits.py",
+        &export,
+        &format!("{dump}/logits.safetensors"),
+    ])?;
+    peer(&[
+        "peers/torch_gradients.py",
+        &format!("{dump}/step.safetensors"),
+        &release,
+        "--checkpoint",
+        middle,
+    ])?;
     peer(&["peers/torch_follow.py", &release, "--steps", "20"])
 }
 
 fn remove(directory: &Path) -> Result {
     match std::fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(format!("{}: {error}", directory.display())),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("{}: {error}", directory.display()))
+        }
         _ => Ok(()),
     }
 }

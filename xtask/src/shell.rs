@@ -23,13 +23,27 @@ pub(crate) fn run(directory: &Path, program: &str, arguments: &[&str]) -> Result
 }
 
 /// [`run`] with environment variables set.
-pub(crate) fn run_with(directory: &Path, program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Result {
-    let name = Path::new(program).file_name().map_or(program.into(), |n| n.to_string_lossy());
+pub(crate) fn run_with(
+    directory: &Path,
+    program: &str,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+) -> Result {
+    let name = Path::new(program)
+        .file_name()
+        .map_or(program.into(), |n| n.to_string_lossy());
     eprintln!("$ {name} {}", arguments.join(" "));
-    let status = Command::new(program).args(arguments).current_dir(directory).envs(variables.iter().copied()).status();
+    let status = Command::new(program)
+        .args(arguments)
+        .current_dir(directory)
+        .envs(variables.iter().copied())
+        .status();
     match status {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("`{name} {}` ended with {status}", arguments.join(" "))),
+        Ok(status) => Err(format!(
+            "`{name} {}` ended with {status}",
+            arguments.join(" ")
+        )),
         Err(error) => Err(format!("`{name}` does not start: {error}")),
     }
 }
@@ -37,7 +51,10 @@ pub(crate) fn run_with(directory: &Path, program: &str, arguments: &[&str], vari
 /// What `program` prints, or `None` where it does not run.
 pub(crate) fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Whether the machine is a continuous-integration machine, where nothing may be skipped.

@@ -8,7 +8,11 @@ pub(crate) fn run() -> Result {
     web::build()?;
     check::run()?;
     // One profile for tests, demo and benches: one warm build serves all.
-    shell::run(&root(), &cargo(), &["test", "--release", "--locked", "--workspace"])?;
+    shell::run(
+        &root(),
+        &cargo(),
+        &["test", "--release", "--locked", "--workspace"],
+    )?;
     let page = root().join("web");
     shell::run(&page, "npm", &["test", "--silent"])?;
     match browser() {
@@ -25,5 +29,7 @@ pub(crate) fn run() -> Result {
 
 /// Chromium's version, where it is installed.
 fn browser() -> Option<String> {
-    ["chromium", "/usr/bin/chromium"].iter().find_map(|name| output(name, &["--version"]))
+    ["chromium", "/usr/bin/chromium"]
+        .iter()
+        .find_map(|name| output(name, &["--version"]))
 }

@@ -226,7 +226,11 @@ mod tests {
     fn every_command_stands_in_a_group_of_the_help() {
         for command in Cli::command().get_subcommands() {
             let line = format!("\n  {} ", command.get_name());
-            assert!(HELP.contains(&line), "`{}` is in no group", command.get_name());
+            assert!(
+                HELP.contains(&line),
+                "`{}` is in no group",
+                command.get_name()
+            );
         }
         Cli::command().debug_assert();
     }

@@ -15,22 +15,38 @@ pub(crate) struct Failure {
 impl Failure {
     /// An error (exit code 1).
     pub(crate) fn new(message: impl Display, hint: Option<String>) -> Self {
-        Self { message: message.to_string(), hint, code: 1 }
+        Self {
+            message: message.to_string(),
+            hint,
+            code: 1,
+        }
     }
 
     /// Wrong usage (exit code 2).
     pub(crate) fn usage(message: impl Display, hint: &str) -> Self {
-        Self { message: message.to_string(), hint: Some(hint.to_owned()), code: 2 }
+        Self {
+            message: message.to_string(),
+            hint: Some(hint.to_owned()),
+            code: 2,
+        }
     }
 
     /// A mismatch (exit code 3).
     pub(crate) fn mismatch(message: impl Display, hint: Option<String>) -> Self {
-        Self { message: message.to_string(), hint, code: crate::MISMATCH }
+        Self {
+            message: message.to_string(),
+            hint,
+            code: crate::MISMATCH,
+        }
     }
 
     /// Not enough evidence (exit code 4).
     pub(crate) fn not_enough(message: impl Display, hint: Option<String>) -> Self {
-        Self { message: message.to_string(), hint, code: 4 }
+        Self {
+            message: message.to_string(),
+            hint,
+            code: 4,
+        }
     }
 
     /// Prints the error and gives its exit code.

@@ -12,13 +12,19 @@ use std::sync::Arc;
 pub(crate) fn pool(compute: &Compute) -> Result<Arc<Pool>, Failure> {
     let isa = match std::env::var("GLASSWORK_ISA") {
         Ok(name) => name.parse::<Isa>().map_err(|error| {
-            Failure::usage(error, "unset GLASSWORK_ISA to use the best; every one gives the same bits")
+            Failure::usage(
+                error,
+                "unset GLASSWORK_ISA to use the best; every one gives the same bits",
+            )
         })?,
         Err(_) => Isa::best(),
     };
     let threads = threads(compute.threads);
     let pool = Pool::new(threads, isa).map_err(|error| {
-        Failure::new(format!("{threads} threads could not be started: {error}"), Some("ask for fewer with --threads".to_owned()))
+        Failure::new(
+            format!("{threads} threads could not be started: {error}"),
+            Some("ask for fewer with --threads".to_owned()),
+        )
     })?;
     Ok(Arc::new(pool))
 }
@@ -26,39 +32,67 @@ pub(crate) fn pool(compute: &Compute) -> Result<Arc<Pool>, Failure> {
 /// Threads for work that is not numerics.
 pub(crate) fn plain_pool(asked: Option<u16>) -> Result<rayon::ThreadPool, Failure> {
     let threads = threads(asked);
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
-        Failure::new(format!("{threads} threads could not be started: {error}"), Some("ask for fewer with --threads".to_owned()))
-    })
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| {
+            Failure::new(
+                format!("{threads} threads could not be started: {error}"),
+                Some("ask for fewer with --threads".to_owned()),
+            )
+        })
 }
 
 /// `asked`, or all cores.
 pub(crate) fn threads(asked: Option<u16>) -> usize {
-    asked.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+    asked.map_or_else(
+        || std::thread::available_parallelism().map_or(1, usize::from),
+        usize::from,
+    )
 }
 
 /// Where sources are read from.
-pub(crate) fn places(cargo_home: Option<PathBuf>, rust_docs: Option<PathBuf>) -> Result<Places, Failure> {
-    let cargo_home = match cargo_home.or_else(|| std::env::var_os("CARGO_HOME").map(PathBuf::from)) {
+pub(crate) fn places(
+    cargo_home: Option<PathBuf>,
+    rust_docs: Option<PathBuf>,
+) -> Result<Places, Failure> {
+    let cargo_home = match cargo_home.or_else(|| std::env::var_os("CARGO_HOME").map(PathBuf::from))
+    {
         Some(path) => path,
-        None => std::env::home_dir().map(|home| home.join(".cargo")).ok_or_else(|| {
-            Failure::new("cargo's home directory is unknown", Some("name it with --cargo-home".to_owned()))
-        })?,
+        None => std::env::home_dir()
+            .map(|home| home.join(".cargo"))
+            .ok_or_else(|| {
+                Failure::new(
+                    "cargo's home directory is unknown",
+                    Some("name it with --cargo-home".to_owned()),
+                )
+            })?,
     };
     let rust_docs = match rust_docs {
         Some(path) => path,
         None => sysroot()?.join("share/doc/rust/html"),
     };
-    Ok(Places { cargo_home, rust_docs })
+    Ok(Places {
+        cargo_home,
+        rust_docs,
+    })
 }
 
 fn sysroot() -> Result<PathBuf, Failure> {
     let hint = || Some("install Rust, or name the documentation with --rust-docs".to_owned());
     let output = Command::new("rustc").args(["--print", "sysroot"]).output();
-    let output = output.map_err(|error| Failure::new(format!("`rustc --print sysroot` does not run: {error}"), hint()))?;
+    let output = output.map_err(|error| {
+        Failure::new(
+            format!("`rustc --print sysroot` does not run: {error}"),
+            hint(),
+        )
+    })?;
     if !output.status.success() {
         return Err(Failure::new("`rustc --print sysroot` failed", hint()));
     }
-    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+    Ok(PathBuf::from(
+        String::from_utf8_lossy(&output.stdout).trim(),
+    ))
 }
 
 /// The release directory of a run: as asked, or `runs/<name>`.

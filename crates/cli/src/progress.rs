@@ -12,14 +12,17 @@ pub(crate) fn bar(total: u64, template: &str) -> ProgressBar {
     } else {
         ProgressDrawTarget::hidden()
     };
-    let style = ProgressStyle::with_template(template).expect("templates are constants of this program");
+    let style =
+        ProgressStyle::with_template(template).expect("templates are constants of this program");
     ProgressBar::with_draw_target(Some(total), target).with_style(style.progress_chars("━╸ "))
 }
 
 /// Bar of things counted.
-pub(crate) const COUNTED: &str = "{prefix:>12} {bar:32} {human_pos}/{human_len} {msg}  {per_sec}  {eta} left";
+pub(crate) const COUNTED: &str =
+    "{prefix:>12} {bar:32} {human_pos}/{human_len} {msg}  {per_sec}  {eta} left";
 /// Bar of bytes.
-pub(crate) const BYTES: &str = "{prefix:>12} {bar:32} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
+pub(crate) const BYTES: &str =
+    "{prefix:>12} {bar:32} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
 
 /// Stages of the data preparation.
 pub(crate) struct Stages {
@@ -30,7 +33,10 @@ pub(crate) struct Stages {
 impl Stages {
     /// `quiet` keeps the lines of a pipe away (for JSON).
     pub(crate) fn new(quiet: bool) -> Self {
-        Self { current: Mutex::new(None), quiet }
+        Self {
+            current: Mutex::new(None),
+            quiet,
+        }
     }
 
     fn finish(slot: &mut Option<ProgressBar>) {
@@ -102,9 +108,13 @@ impl Steps {
         let seconds = self.started.elapsed().as_secs_f64();
         let rate = (row.step - self.first.get()) as f64 * self.tokens.get() as f64 / seconds;
         self.bar.set_position(row.step);
-        self.bar.set_message(format!("loss {:.3}  {rate:.0} tokens/s", row.loss));
-        if self.bar.is_hidden() && !self.quiet && row.step % 20 == 0 {
-            eprintln!("step {:>6}  loss {:.4}  gradient norm {:.3}  {rate:.0} tokens/s", row.step, row.loss, row.grad_norm);
+        self.bar
+            .set_message(format!("loss {:.3}  {rate:.0} tokens/s", row.loss));
+        if self.bar.is_hidden() && !self.quiet && row.step.is_multiple_of(20) {
+            eprintln!(
+                "step {:>6}  loss {:.4}  gradient norm {:.3}  {rate:.0} tokens/s",
+                row.step, row.loss, row.grad_norm
+            );
         }
     }
 

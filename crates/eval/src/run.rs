@@ -241,7 +241,7 @@ impl<'a> Evaluator<'a> {
             });
             if let Some(segment) = segment {
                 matches.push(Match {
-                    doc: segment.doc.into(),
+                    doc: segment.doc,
                     source: segment.source,
                     source_doc_id: segment.source_doc_id,
                     licence: segment.licence,

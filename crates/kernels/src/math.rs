@@ -1,8 +1,9 @@
 //! exp and ln: our own text, so that no platform's mathematical library decides a bit.
 
+use std::f32::consts::LOG2_E;
+
 /// `1.5 · 2²³`: adding it rounds a small float to the nearest integer (ties to even).
 const ROUND: f32 = 12_582_912.0;
-const LOG2_E: f32 = 1.442_695;
 /// ln 2 in two parts; `n · LN2_HI` is exact for |n| < 2⁹.
 const LN2_HI: f32 = 0.693_359_4;
 const LN2_LO: f32 = -2.121_944_4e-4;
@@ -29,7 +30,7 @@ pub fn exp(x: f32) -> f32 {
     let p = p.mul_add(r, 8.333_452e-3);
     let p = p.mul_add(r, 4.166_579_6e-2);
     let p = p.mul_add(r, 1.666_666_5e-1);
-    let p = p.mul_add(r, 5.000_000_1e-1);
+    let p = p.mul_add(r, 0.5);
     let y = p.mul_add(r * r, r) + 1.0;
     let exponent = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
     let half = exponent >> 1;
@@ -76,7 +77,7 @@ pub fn ln(x: f32) -> f32 {
     let p = p.mul_add(r, -1.666_805_8e-1);
     let p = p.mul_add(r, 2.000_071_5e-1);
     let p = p.mul_add(r, -2.499_999_4e-1);
-    let p = p.mul_add(r, 3.333_333_1e-1);
+    let p = p.mul_add(r, 0.333_333_3);
     let y = p * r * z;
     let y = e.mul_add(LN2_LO, y);
     let y = z.mul_add(-0.5, y);

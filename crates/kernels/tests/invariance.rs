@@ -142,10 +142,10 @@ fn attention_f64(shape: attention::Shape, q: &[f32], k: &[f32], v: &[f32]) -> Ve
                     })
                     .collect();
                 let top = s.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let total: f64 = s.iter().map(|s| (s - top).exp()).sum();
+                let total: f64 = s.iter().map(|s| libm::exp(s - top)).sum();
                 for e in 0..w {
                     o[q_at(i, e)] = (0..=i)
-                        .map(|j| (s[j] - top).exp() / total * f64::from(v[k_at(j, e)]))
+                        .map(|j| libm::exp(s[j] - top) / total * f64::from(v[k_at(j, e)]))
                         .sum();
                 }
             }

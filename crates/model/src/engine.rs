@@ -151,7 +151,10 @@ impl Engine {
 
     /// Fills the activations for `inputs`, sequences of `length` tokens.
     pub(crate) fn forward(&mut self, weights: &Parameters, inputs: &[u32], length: usize) {
-        assert!(length > 0 && inputs.len() % length == 0, "whole sequences");
+        assert!(
+            length > 0 && inputs.len().is_multiple_of(length),
+            "whole sequences"
+        );
         let rows = inputs.len();
         self.activations.resize(&self.config, rows);
         let (d, kv, mlp) = (self.config.hidden, self.config.kv_width(), self.config.mlp);

@@ -19,14 +19,22 @@ pub(super) fn run(args: &CheckArgs, output: &Output) -> Result<ExitCode, Failure
     bar.finish_and_clear();
     let report = report?;
     output.result(&report, || text(&report, output));
-    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::from(crate::MISMATCH) })
+    Ok(if report.holds() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(crate::MISMATCH)
+    })
 }
 
 fn text(report: &CheckReport, output: &Output) -> String {
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("strings take all");
     line(format!("root   {}", report.root));
-    line(format!("core   {} files, {}", grouped(report.files), bytes(report.bytes)));
+    line(format!(
+        "core   {} files, {}",
+        grouped(report.files),
+        bytes(report.bytes)
+    ));
     for finding in &report.findings {
         line(format!("{} {finding}", output.style("differs", "1;31")));
     }
@@ -35,7 +43,10 @@ fn text(report: &CheckReport, output: &Output) -> String {
     }
     line(match (report.holds(), report.pinned) {
         (true, true) => "everything agrees with the announced root".to_owned(),
-        (true, false) => "self-consistent; publisher unverified (announce the root above, check with --root)".to_owned(),
+        (true, false) => {
+            "self-consistent; publisher unverified (announce the root above, check with --root)"
+                .to_owned()
+        }
         (false, _) => format!("{} things differ", report.findings.len()),
     });
     text

@@ -29,36 +29,75 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<ExitCode, Failure>
     let release = args.output.to_string_lossy().into_owned();
     let threads = machine::threads(args.compute.threads);
     let micro_batch = args.compute.micro_batch;
-    let compute = ["--threads".to_owned(), threads.to_string(), "--micro-batch".to_owned(), micro_batch.to_string()];
+    let compute = [
+        "--threads".to_owned(),
+        threads.to_string(),
+        "--micro-batch".to_owned(),
+        micro_batch.to_string(),
+    ];
     let glasswork = |arguments: &[&str]| shell(output, "glasswork", arguments);
     let with = |arguments: &[&str], compute: &[String]| {
-        let all: Vec<&str> = arguments.iter().copied().chain(compute.iter().map(String::as_str)).collect();
+        let all: Vec<&str> = arguments
+            .iter()
+            .copied()
+            .chain(compute.iter().map(String::as_str))
+            .collect();
         shell(output, "glasswork", &all)
     };
     let before = standing(&args.output);
 
-    heading(output, "1  The text: published crates and the toolchain's books, pinned by SHA-256");
-    shell(output, "cargo", &["fetch", "--locked", "--manifest-path", CORPUS])?;
+    heading(
+        output,
+        "1  The text: published crates and the toolchain's books, pinned by SHA-256",
+    );
+    shell(
+        output,
+        "cargo",
+        &["fetch", "--locked", "--manifest-path", CORPUS],
+    )?;
     glasswork(&["prep", RUN, "-o", &release])?;
     heading(output, "2  What the training will need");
     with(&["plan", RUN], &compute)?;
     heading(output, "3  Training");
     with(&["train", RUN, "-o", &release], &compute)?;
-    heading(output, "4  Evaluation of every checkpoint on text that training never saw");
+    heading(
+        output,
+        "4  Evaluation of every checkpoint on text that training never saw",
+    );
     with(&["eval", &release], &compute)?;
-    heading(output, "5  Verification, as somebody else would: other threads, another micro-batch");
+    heading(
+        output,
+        "5  Verification, as somebody else would: other threads, another micro-batch",
+    );
     let root = own_root(&args.output)?.to_string();
     glasswork(&["check", &release, "--root", &root])?;
     let missing = REPLAYS.saturating_sub(equal_replays(&args.output, &root).len());
     if missing == 0 {
-        output.note(&format!("nothing left to do: {REPLAYS} segments were recomputed before, bitwise equal"));
+        output.note(&format!(
+            "nothing left to do: {REPLAYS} segments were recomputed before, bitwise equal"
+        ));
     } else {
-        let other = ["--threads".to_owned(), (threads + 1).to_string(), "--micro-batch".to_owned(), other_micro_batch(micro_batch)];
-        with(&["replay", &release, "--sample", &missing.to_string(), "--root", &root], &other)?;
+        let other = [
+            "--threads".to_owned(),
+            (threads + 1).to_string(),
+            "--micro-batch".to_owned(),
+            other_micro_batch(micro_batch),
+        ];
+        with(
+            &[
+                "replay",
+                &release,
+                "--sample",
+                &missing.to_string(),
+                "--root",
+                &root,
+            ],
+            &other,
+        )?;
     }
     drill::run(&args.output, &root, output)?;
     heading(output, "6  The report");
-    glasswork(&["report", &release, "--root", &root])?;
+    glasswork(&["report", &release])?;
     summary(args, &root, before, output)
 }
 
@@ -75,20 +114,32 @@ fn heading(output: &Output, text: &str) {
 fn shell(output: &Output, program: &str, arguments: &[&str]) -> Result<(), Failure> {
     let status = command(output, program, arguments)?.status();
     let status = status.map_err(|error| {
-        Failure::new(format!("`{program}` does not start: {error}"), Some(format!("is {program} installed?")))
+        Failure::new(
+            format!("`{program}` does not start: {error}"),
+            Some(format!("is {program} installed?")),
+        )
     })?;
     if status.success() {
         return Ok(());
     }
     let said = format!("`{program} {}` ended with {status}", arguments.join(" "));
-    Err(Failure::new(said, Some("what it printed above says why; the demo goes on where it stopped".to_owned())))
+    Err(Failure::new(
+        said,
+        Some("what it printed above says why; the demo goes on where it stopped".to_owned()),
+    ))
 }
 
-pub(super) fn command(output: &Output, program: &str, arguments: &[&str]) -> Result<Command, Failure> {
+pub(super) fn command(
+    output: &Output,
+    program: &str,
+    arguments: &[&str],
+) -> Result<Command, Failure> {
     output.note(&output.style(&format!("$ {program} {}", arguments.join(" ")), "36"));
     let mut command = if program == "glasswork" {
         let own = std::env::current_exe();
-        Command::new(own.map_err(|error| Failure::new(format!("this program cannot find itself: {error}"), None))?)
+        Command::new(own.map_err(|error| {
+            Failure::new(format!("this program cannot find itself: {error}"), None)
+        })?)
     } else {
         Command::new(program)
     };
@@ -102,14 +153,22 @@ pub(super) fn command(output: &Output, program: &str, arguments: &[&str]) -> Res
 
 /// Whether everything that a demo leaves behind was there at the start.
 fn standing(release: &Path) -> bool {
-    let drilled = release.join(layout::ATTESTATIONS).join(drill::FILE).exists();
+    let drilled = release
+        .join(layout::ATTESTATIONS)
+        .join(drill::FILE)
+        .exists();
     let reported = release.join("report.html").exists();
-    drilled && reported && own_root(release).is_ok_and(|root| equal_replays(release, &root.to_string()).len() >= REPLAYS)
+    drilled
+        && reported
+        && own_root(release)
+            .is_ok_and(|root| equal_replays(release, &root.to_string()).len() >= REPLAYS)
 }
 
 /// Replays of this very release by this very program that came out bitwise equal.
 fn equal_replays(release: &Path, root: &str) -> Vec<Replay> {
-    let Ok(entries) = std::fs::read_dir(release.join(layout::ATTESTATIONS)) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(release.join(layout::ATTESTATIONS)) else {
+        return Vec::new();
+    };
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     let statements = paths.iter().filter_map(|path| {
@@ -119,11 +178,18 @@ fn equal_replays(release: &Path, root: &str) -> Vec<Replay> {
     statements
         .filter(|statement| statement.root() == Some(root))
         .map(|statement| statement.predicate)
-        .filter(|replay| replay.verdict == ReplayVerdict::BitwiseEqual && replay.program == code::program())
+        .filter(|replay| {
+            replay.verdict == ReplayVerdict::BitwiseEqual && replay.program == code::program()
+        })
         .collect()
 }
 
-fn summary(args: &DemoArgs, root: &str, before: bool, output: &Output) -> Result<ExitCode, Failure> {
+fn summary(
+    args: &DemoArgs,
+    root: &str,
+    before: bool,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
     let release = &args.output;
     let metrics = Metrics::read(&release.join(layout::STEPS))?;
     let (first, last) = match (metrics.rows.first(), metrics.rows.last()) {
@@ -171,11 +237,16 @@ fn summary(args: &DemoArgs, root: &str, before: bool, output: &Output) -> Result
         }
         lines.join("\n") + "\n"
     });
-    Ok(if same == Some(false) { ExitCode::from(crate::MISMATCH) } else { ExitCode::SUCCESS })
+    Ok(if same == Some(false) {
+        ExitCode::from(crate::MISMATCH)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// The final state digest that the repository records for its demo.
 fn expected_state() -> Option<String> {
-    let json: serde_json::Value = serde_json::from_slice(&files::read(Path::new(EXPECTED), MAX_ANNEX).ok()?).ok()?;
+    let json: serde_json::Value =
+        serde_json::from_slice(&files::read(Path::new(EXPECTED), MAX_ANNEX).ok()?).ok()?;
     Some(json.get("state_digest")?.as_str()?.to_owned())
 }

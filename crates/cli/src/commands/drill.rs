@@ -27,26 +27,41 @@ struct Fault {
 pub(super) fn run(release: &Path, root: &str, output: &Output) -> Result<(), Failure> {
     let path = release.join(layout::ATTESTATIONS).join(FILE);
     let earlier = files::read(&path, 1 << 20).ok();
-    let earlier: Option<Statement<FaultDrill>> = earlier.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    if earlier.is_some_and(|said| said.root() == Some(root) && said.predicate.program == code::program()) {
+    let earlier: Option<Statement<FaultDrill>> =
+        earlier.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    if earlier
+        .is_some_and(|said| said.root() == Some(root) && said.predicate.program == code::program())
+    {
         output.note("nothing left to do: the fault drill was held before");
         return Ok(());
     }
     let fault = choose(release)?;
-    let what = format!("bit {} of byte {} of {} flipped, in a copy", fault.bit, fault.offset, fault.file);
+    let what = format!(
+        "bit {} of byte {} of {} flipped, in a copy",
+        fault.bit, fault.offset, fault.file
+    );
     output.note(&format!("fault drill: {what} (tensor {})", fault.tensor));
     let copy = Copy::make(release)?;
     flip(&copy.path.join(&fault.file), fault.offset, fault.bit)?;
     let start = Instant::now();
     let copy_path = copy.path.to_string_lossy().into_owned();
-    let answer = command(output, "glasswork", &["check", &copy_path, "--root", root, "--json"])?
-        .stdout(std::process::Stdio::piped())
-        .output()
-        .map_err(|error| Failure::new(format!("the check does not start: {error}"), None))?;
+    let answer = command(
+        output,
+        "glasswork",
+        &["check", &copy_path, "--root", root, "--json"],
+    )?
+    .stdout(std::process::Stdio::piped())
+    .output()
+    .map_err(|error| Failure::new(format!("the check does not start: {error}"), None))?;
     let seconds = start.elapsed().as_secs_f64();
     let report: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap_or_default();
     let findings = report["findings"].as_array().cloned().unwrap_or_default();
-    let named = findings.iter().find(|f| f["tensor"].is_string()).or(findings.first()).cloned().unwrap_or_default();
+    let named = findings
+        .iter()
+        .find(|f| f["tensor"].is_string())
+        .or(findings.first())
+        .cloned()
+        .unwrap_or_default();
     let text = |key: &str| named[key].as_str().map(str::to_owned);
     let found = answer.status.code() == Some(i32::from(crate::MISMATCH))
         && text("path").as_deref() == Some(fault.file.as_str())
@@ -73,12 +88,19 @@ pub(super) fn run(release: &Path, root: &str, output: &Output) -> Result<(), Fai
         drill.step,
         drill.named_tensor.as_deref().unwrap_or("not named")
     );
-    let mut json = serde_json::to_vec_pretty(&Statement::about_release(root, FAULT_DRILL_PREDICATE, drill))
-        .expect("statements are plain data");
+    let mut json = serde_json::to_vec_pretty(&Statement::about_release(
+        root,
+        FAULT_DRILL_PREDICATE,
+        drill,
+    ))
+    .expect("statements are plain data");
     json.push(b'\n');
     atomic::write_file(&path, &json)?;
     if !found {
-        return Err(Failure::new(format!("the flipped bit was not found as it should be: {said}"), None));
+        return Err(Failure::new(
+            format!("the flipped bit was not found as it should be: {said}"),
+            None,
+        ));
     }
     output.note(&format!("found: {said}"));
     Ok(())
@@ -93,14 +115,29 @@ fn choose(release: &Path) -> Result<Fault, Failure> {
     let tensors = SafeTensors::open(&path)?;
     let body: u64 = std::fs::metadata(&path).map_or(0, |m| m.len());
     let names: Vec<String> = tensors.names().map(str::to_owned).collect();
-    let data: u64 = names.iter().filter_map(|n| tensors.info(n).ok()).map(|i| i.range.1 - i.range.0).sum();
-    let random = getrandom::u64().map_err(|error| Failure::new(format!("no random numbers: {error}"), None))?;
+    let data: u64 = names
+        .iter()
+        .filter_map(|n| tensors.info(n).ok())
+        .map(|i| i.range.1 - i.range.0)
+        .sum();
+    let random = getrandom::u64()
+        .map_err(|error| Failure::new(format!("no random numbers: {error}"), None))?;
     let (at, bit) = ((random >> 3) % data.max(1), (random & 7) as u32);
     let tensor = names
         .into_iter()
-        .find(|name| tensors.info(name).is_ok_and(|info| (info.range.0..info.range.1).contains(&at)))
+        .find(|name| {
+            tensors
+                .info(name)
+                .is_ok_and(|info| (info.range.0..info.range.1).contains(&at))
+        })
         .ok_or_else(|| Failure::new(format!("{file} holds no tensor"), None))?;
-    Ok(Fault { file, step, tensor, offset: body - data + at, bit })
+    Ok(Fault {
+        file,
+        step,
+        tensor,
+        offset: body - data + at,
+        bit,
+    })
 }
 
 fn flip(path: &Path, offset: u64, bit: u32) -> Result<(), Failure> {
@@ -118,14 +155,24 @@ struct Copy {
 
 impl Copy {
     fn make(release: &Path) -> Result<Self, Failure> {
-        let name = release.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = release
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
         let path = release.with_file_name(format!("{name}-fault-drill"));
         let index = CoreIndex::load(release)?;
         let copy = Self { path };
         copy.clear();
-        let parent = release.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent = release
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         atomic::expect_free(parent, index.entries.iter().map(|e| e.length).sum())?;
-        let files = index.entries.iter().map(|entry| entry.path.as_str()).chain([layout::CORE, layout::RELEASE]);
+        let files = index
+            .entries
+            .iter()
+            .map(|entry| entry.path.as_str())
+            .chain([layout::CORE, layout::RELEASE]);
         for file in files {
             let target = copy.path.join(file);
             let made = target.parent().map_or(Ok(()), std::fs::create_dir_all);

@@ -32,7 +32,10 @@ impl Watch for Bar {
 
 pub(super) fn run(args: &EvalArgs, output: &Output) -> Result<ExitCode, Failure> {
     let pool = machine::pool(&args.compute)?;
-    let watch = Bar { bar: bar(0, COUNTED).with_prefix("eval"), computed: Cell::new(0) };
+    let watch = Bar {
+        bar: bar(0, COUNTED).with_prefix("eval"),
+        computed: Cell::new(0),
+    };
     let scores = evaluate(&args.release, pool, &args.steps, &code::program(), &watch);
     watch.bar.finish_and_clear();
     let scores = scores?;
@@ -55,7 +58,9 @@ pub(super) fn run(args: &EvalArgs, output: &Output) -> Result<ExitCode, Failure>
 
 fn text(scores: &[(u64, Vec<HeldOutScore>)], computed: u64) -> String {
     let mut text = String::from("held-out bits per byte (8 is no knowledge at all)\n    step");
-    let Some((_, first)) = scores.first() else { return text };
+    let Some((_, first)) = scores.first() else {
+        return text;
+    };
     for score in first {
         write!(text, "  {:>12}", score.source).expect("strings take all");
     }

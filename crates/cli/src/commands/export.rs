@@ -14,19 +14,36 @@ const MAX_TEXT: u64 = 64 << 20;
 
 pub(super) fn run(args: &ExportArgs, output: &Output) -> Result<ExitCode, Failure> {
     let steps = layout::checkpoint_steps(&args.release)?;
-    let there = || steps.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    let there = || {
+        steps
+            .iter()
+            .map(u64::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let step = match args.step {
         Some(step) if steps.contains(&step) => step,
         None if !steps.is_empty() => steps[steps.len() - 1],
         Some(step) => {
             let hint = Some(format!("there are checkpoints at {}", there()));
-            return Err(Failure::new(format!("the release has no checkpoint at step {step}"), hint));
+            return Err(Failure::new(
+                format!("the release has no checkpoint at step {step}"),
+                hint,
+            ));
         }
-        None => return Err(Failure::new(format!("{} holds no checkpoint", args.release.display()), None)),
+        None => {
+            return Err(Failure::new(
+                format!("{} holds no checkpoint", args.release.display()),
+                None,
+            ));
+        }
     };
     if args.output.exists() {
         let hint = Some("name a folder that does not exist yet".to_owned());
-        return Err(Failure::new(format!("{} exists", args.output.display()), hint));
+        return Err(Failure::new(
+            format!("{} exists", args.output.display()),
+            hint,
+        ));
     }
     let directory = args.release.join(layout::checkpoint_dir(step));
     // Reading confirms every tensor's digest: nothing damaged is passed on.
@@ -39,14 +56,28 @@ pub(super) fn run(args: &ExportArgs, output: &Output) -> Result<ExitCode, Failur
     for (from, name) in [
         (directory.join(layout::MODEL_CONFIG), "config.json"),
         (args.release.join(layout::TOKENIZER), "tokenizer.json"),
-        (args.release.join(layout::TOKENIZER_CONFIG), "tokenizer_config.json"),
+        (
+            args.release.join(layout::TOKENIZER_CONFIG),
+            "tokenizer_config.json",
+        ),
     ] {
         atomic::write_file(&staged.path().join(name), &files::read(&from, MAX_TEXT)?)?;
     }
-    let generation = format!("{:#}\n", glasswork_model::generation_config_json(END_OF_TEXT_ID));
-    atomic::write_file(&staged.path().join("generation_config.json"), generation.as_bytes())?;
+    let generation = format!(
+        "{:#}\n",
+        glasswork_model::generation_config_json(END_OF_TEXT_ID)
+    );
+    atomic::write_file(
+        &staged.path().join("generation_config.json"),
+        generation.as_bytes(),
+    )?;
     staged.commit()?;
     let value = serde_json::json!({ "path": args.output, "step": step, "state_digest": checkpoint.manifest.state_digest });
-    output.result(&value, || format!("checkpoint {step} for transformers in {}\n", args.output.display()));
+    output.result(&value, || {
+        format!(
+            "checkpoint {step} for transformers in {}\n",
+            args.output.display()
+        )
+    });
     Ok(ExitCode::SUCCESS)
 }

@@ -39,8 +39,12 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<ExitCode, Failure
 /// The root digest that a person typed.
 fn parse_root(root: Option<&String>) -> Result<Option<Digest>, Failure> {
     root.map(|text| {
-        text.parse::<Digest>()
-            .map_err(|error| Failure::usage(error, "a root is 64 hexadecimal digits, as `glasswork check` prints it"))
+        text.parse::<Digest>().map_err(|error| {
+            Failure::usage(
+                error,
+                "a root is 64 hexadecimal digits, as `glasswork check` prints it",
+            )
+        })
     })
     .transpose()
 }

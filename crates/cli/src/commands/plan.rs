@@ -36,7 +36,11 @@ struct Plan {
 }
 
 pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure> {
-    let file = if args.run.is_dir() { args.run.join(layout::RUN) } else { args.run.clone() };
+    let file = if args.run.is_dir() {
+        args.run.join(layout::RUN)
+    } else {
+        args.run.clone()
+    };
     let run = RunConfig::load(&file)?;
     let model = ModelConfig::from_run(&run)?;
     let pool = machine::pool(&args.compute)?;
@@ -73,12 +77,18 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
 }
 
 /// Tokens per second of forward and backward on one sequence of made-up tokens, best of three.
-fn measure(model: &ModelConfig, pool: Arc<glasswork_kernels::Pool>, seed: u64) -> Result<f64, Failure> {
+fn measure(
+    model: &ModelConfig,
+    pool: Arc<glasswork_kernels::Pool>,
+    seed: u64,
+) -> Result<f64, Failure> {
     let mut engine = Engine::new(model.clone(), pool);
     let places = Arc::clone(engine.layout());
     let weights = initialise(model, &places, seed);
     let mut gradients = Parameters::zeros(&places);
-    let tokens: Vec<u32> = (0..=model.sequence).map(|i| (i * 7919 % model.vocabulary) as u32).collect();
+    let tokens: Vec<u32> = (0..=model.sequence)
+        .map(|i| (i * 7919 % model.vocabulary) as u32)
+        .collect();
     let mut losses = vec![0.0; model.sequence];
     let mut best = f64::INFINITY;
     for _ in 0..3 {
@@ -90,7 +100,8 @@ fn measure(model: &ModelConfig, pool: Arc<glasswork_kernels::Pool>, seed: u64) -
 }
 
 fn text(plan: &Plan) -> String {
-    let memory = plan.weights_bytes + plan.optimizer_bytes + plan.gradient_bytes + plan.activation_bytes;
+    let memory =
+        plan.weights_bytes + plan.optimizer_bytes + plan.gradient_bytes + plan.activation_bytes;
     format!(
         "run `{}`\n\
          parameters       {} ({} in matrix products)\n\

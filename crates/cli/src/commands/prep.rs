@@ -45,7 +45,13 @@ fn text(report: &PrepReport, directory: &Path) -> String {
             grouped(source.held_out.documents),
         ));
         for rejected in &source.rejected {
-            line(format!("{:<14} {:>6} left out: {} ({})", "", grouped(rejected.documents), rejected.rule, rejected.stage));
+            line(format!(
+                "{:<14} {:>6} left out: {} ({})",
+                "",
+                grouped(rejected.documents),
+                rejected.rule,
+                rejected.stage
+            ));
         }
     }
     line(format!(
@@ -56,7 +62,11 @@ fn text(report: &PrepReport, directory: &Path) -> String {
     ));
     line(format!(
         "{} in {}",
-        if report.already_done { "nothing left to do: the data is" } else { "prepared" },
+        if report.already_done {
+            "nothing left to do: the data is"
+        } else {
+            "prepared"
+        },
         directory.display()
     ));
     text

@@ -21,8 +21,13 @@ pub(super) fn run(args: &ReplayArgs, output: &Output) -> Result<ExitCode, Failur
     // The root is fixed before segments are drawn, so that nobody can fit one to the other.
     let root = require_root(release, parse_root(args.root.as_ref())?)?;
     if !release.join(layout::chunk(0)).exists() {
-        let hint = "ask the publisher for data/sequence/; digests can still be checked: `glasswork check`".to_owned();
-        return Err(Failure::not_enough("the training sequence is not part of this release", Some(hint)));
+        let hint =
+            "ask the publisher for data/sequence/; digests can still be checked: `glasswork check`"
+                .to_owned();
+        return Err(Failure::not_enough(
+            "the training sequence is not part of this release",
+            Some(hint),
+        ));
     }
     let run = RunConfig::load(&release.join(layout::RUN))?;
     let all = segments(release)?;
@@ -38,10 +43,21 @@ pub(super) fn run(args: &ReplayArgs, output: &Output) -> Result<ExitCode, Failur
     for segment in chosen {
         let steps = Steps::new("replay", true);
         steps.begin(segment.from, segment.to, run.tokens_per_step());
-        let outcome = replay(release, segment, Arc::clone(&pool), micro_batch, &|row| steps.row(row));
+        let outcome = replay(release, segment, Arc::clone(&pool), micro_batch, &|row| {
+            steps.row(row)
+        });
         let seconds = steps.finish();
         let outcome = outcome?;
-        let said = statement(&outcome, &root, &run.profile, &pool, micro_batch, seconds, how, &code::program());
+        let said = statement(
+            &outcome,
+            &root,
+            &run.profile,
+            &pool,
+            micro_batch,
+            seconds,
+            how,
+            &code::program(),
+        );
         if !args.no_record {
             record(release, &said)?;
         }
@@ -53,7 +69,11 @@ pub(super) fn run(args: &ReplayArgs, output: &Output) -> Result<ExitCode, Failur
     }
     output.result(&statements, || coverage(&outcomes, all.len(), how));
     let equal = outcomes.iter().all(Outcome::bitwise_equal);
-    Ok(if equal { ExitCode::SUCCESS } else { ExitCode::from(crate::MISMATCH) })
+    Ok(if equal {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(crate::MISMATCH)
+    })
 }
 
 fn plan(chosen: &[Segment], all: &[Segment], how: &str, tokens: u64) -> String {
@@ -69,7 +89,12 @@ fn plan(chosen: &[Segment], all: &[Segment], how: &str, tokens: u64) -> String {
 
 /// `3..5` (both ends included) and lists with commas.
 fn parse_segments(text: &str, all: &[Segment]) -> Result<Vec<Segment>, Failure> {
-    let usage = || Failure::usage(format!("`{text}` names no segments"), "write `3..5` or `2,7`; segments count from 1");
+    let usage = || {
+        Failure::usage(
+            format!("`{text}` names no segments"),
+            "write `3..5` or `2,7`; segments count from 1",
+        )
+    };
     let mut chosen = Vec::new();
     for part in text.split(',') {
         let (first, last) = part.split_once("..").unwrap_or((part, part));
@@ -80,7 +105,10 @@ fn parse_segments(text: &str, all: &[Segment]) -> Result<Vec<Segment>, Failure> 
         }
         for number in first..=last.min(all.len() + 1) {
             let segment = all.get(number - 1).copied();
-            let error = glasswork_replay::ReplayError::NoSegment { segment: number, count: all.len() };
+            let error = glasswork_replay::ReplayError::NoSegment {
+                segment: number,
+                count: all.len(),
+            };
             chosen.push(segment.ok_or(error)?);
         }
     }
@@ -119,7 +147,11 @@ fn draw(count: usize, all: &[Segment]) -> Result<Vec<Segment>, Failure> {
 fn record(release: &Path, statement: &Statement<Replay>) -> Result<(), Failure> {
     let Replay { from, to, .. } = statement.predicate;
     let path = (1..)
-        .map(|n| release.join(layout::ATTESTATIONS).join(format!("replay-{from}-{to}-{n}.json")))
+        .map(|n| {
+            release
+                .join(layout::ATTESTATIONS)
+                .join(format!("replay-{from}-{to}-{n}.json"))
+        })
         .find(|path| !path.exists())
         .expect("numbers do not run out");
     let mut json = serde_json::to_vec_pretty(statement).expect("statements are plain data");
@@ -129,7 +161,12 @@ fn record(release: &Path, statement: &Statement<Replay>) -> Result<(), Failure> 
 
 fn text(outcome: &Outcome, said: &Replay) -> String {
     let segment = outcome.segment;
-    let mut text = format!("segment {} (steps {} to {}): ", segment.number, segment.from + 1, segment.to);
+    let mut text = format!(
+        "segment {} (steps {} to {}): ",
+        segment.number,
+        segment.from + 1,
+        segment.to
+    );
     match (&said.verdict, &said.first_divergence) {
         (ReplayVerdict::BitwiseEqual, _) => writeln!(
             text,
@@ -142,9 +179,21 @@ fn text(outcome: &Outcome, said: &Replay) -> String {
             said.isa
         ),
         (_, Some(first)) => {
-            let tensor = first.tensor.as_ref().map(|t| format!(" in tensor {t}")).unwrap_or_default();
-            let file = first.file.as_ref().map(|f| format!(" ({f})")).unwrap_or_default();
-            writeln!(text, "diverged at step {}{tensor}{file}\n  {}", first.step, first.what)
+            let tensor = first
+                .tensor
+                .as_ref()
+                .map(|t| format!(" in tensor {t}"))
+                .unwrap_or_default();
+            let file = first
+                .file
+                .as_ref()
+                .map(|f| format!(" ({f})"))
+                .unwrap_or_default();
+            writeln!(
+                text,
+                "diverged at step {}{tensor}{file}\n  {}",
+                first.step, first.what
+            )
         }
         _ => writeln!(text, "diverged"),
     }
@@ -162,7 +211,10 @@ fn text(outcome: &Outcome, said: &Replay) -> String {
 /// What a sample of segments says about the rest: never "verified".
 fn coverage(outcomes: &[Outcome], all: usize, how: &str) -> String {
     let equal = outcomes.iter().filter(|o| o.bitwise_equal()).count();
-    let mut text = format!("{equal} of {} recomputed segments bitwise equal; the release has {all}\n", outcomes.len());
+    let mut text = format!(
+        "{equal} of {} recomputed segments bitwise equal; the release has {all}\n",
+        outcomes.len()
+    );
     if how == "random" && equal == outcomes.len() && equal < all {
         let tenth = 1.0 - 0.9_f64.powi(equal as i32);
         writeln!(

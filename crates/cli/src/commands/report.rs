@@ -32,11 +32,19 @@ pub(super) fn run(args: ReportArgs, output: &Output) -> Result<ExitCode, Failure
         bar.set_length(progress.total);
         bar.set_position(progress.done);
     };
-    let options = Options { language, pinned_root, criteria, program: code::program(), progress: &progress };
+    let options = Options {
+        language,
+        pinned_root,
+        criteria,
+        program: code::program(),
+        progress: &progress,
+    };
     let html = report(&args.release, &options);
     bar.finish_and_clear();
     let html = html?;
-    let path = args.output.unwrap_or_else(|| args.release.join("report.html"));
+    let path = args
+        .output
+        .unwrap_or_else(|| args.release.join("report.html"));
     atomic::write_file(&path, &html)?;
     let value = serde_json::json!({ "path": path, "bytes": html.len() });
     output.result(&value, || format!("report in {}\n", path.display()));

@@ -10,7 +10,10 @@ use std::process::ExitCode;
 pub(super) fn run(args: &TraceArgs, output: &Output) -> Result<ExitCode, Failure> {
     let segments = trace_step(&args.release, args.step)?;
     output.result(&segments, || {
-        let mut text = format!("{:>4}  {:<11}  {:>5}  {:<12}  {:<28}  document\n", "slot", "tokens", "epoch", "source", "licence");
+        let mut text = format!(
+            "{:>4}  {:<11}  {:>5}  {:<12}  {:<28}  document\n",
+            "slot", "tokens", "epoch", "source", "licence"
+        );
         for s in &segments {
             let range = format!("{}..{}", s.seq_start, s.seq_end);
             writeln!(

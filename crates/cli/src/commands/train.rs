@@ -28,7 +28,13 @@ pub(super) fn run(args: TrainArgs, output: &Output) -> Result<ExitCode, Failure>
         pool.isa().name()
     ));
     let steps = Steps::new("train", output.json);
-    let summary = train(&directory, Arc::clone(&pool), micro_batch, &code::code_json(), &steps);
+    let summary = train(
+        &directory,
+        Arc::clone(&pool),
+        micro_batch,
+        &code::code_json(),
+        &steps,
+    );
     let seconds = steps.finish();
     let summary = summary?;
     let rate = (summary.steps_now * config.tokens_per_step()) as f64 / seconds;
@@ -48,7 +54,12 @@ pub(super) fn run(args: TrainArgs, output: &Output) -> Result<ExitCode, Failure>
         let done = if summary.steps_now == 0 {
             format!("nothing left to do: all {} steps are done", summary.steps)
         } else {
-            format!("{} steps in {}, {} tokens/s", summary.steps_now, duration(seconds), grouped(rate as u64))
+            format!(
+                "{} steps in {}, {} tokens/s",
+                summary.steps_now,
+                duration(seconds),
+                grouped(rate as u64)
+            )
         };
         format!(
             "{done}\nfinal state  {}\nroot         {}\nrelease in {}\n",
@@ -64,7 +75,10 @@ pub(super) fn run(args: TrainArgs, output: &Output) -> Result<ExitCode, Failure>
 fn require_prepared(directory: &Path, config: &RunConfig) -> Result<(), Failure> {
     let hint = "run `glasswork prep RUN.toml` first, with the same -o".to_owned();
     if !directory.join(layout::MIXTURE).exists() {
-        return Err(Failure::new(format!("{} holds no prepared data", directory.display()), Some(hint)));
+        return Err(Failure::new(
+            format!("{} holds no prepared data", directory.display()),
+            Some(hint),
+        ));
     }
     let prepared = RunConfig::load(&directory.join(layout::RUN))?;
     if prepared.digest() != config.digest() {
@@ -83,7 +97,11 @@ fn record(
     seconds: f64,
 ) -> Result<(), Failure> {
     let path = directory.join(layout::OPERATIONS);
-    let mut log = if path.exists() { files::read(&path, MAX_LOG)? } else { Vec::new() };
+    let mut log = if path.exists() {
+        files::read(&path, MAX_LOG)?
+    } else {
+        Vec::new()
+    };
     let line = serde_json::json!({
         "event": "trained", "steps": steps, "seconds": seconds, "threads": pool.threads(),
         "micro_batch": micro_batch, "isa": pool.isa().name(),
@@ -95,5 +113,8 @@ fn record(
         pool.threads(),
         pool.isa().name()
     );
-    Ok(atomic::write_file(&directory.join(layout::EXECUTION), execution.as_bytes())?)
+    Ok(atomic::write_file(
+        &directory.join(layout::EXECUTION),
+        execution.as_bytes(),
+    )?)
 }
