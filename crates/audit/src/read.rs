@@ -1,26 +1,22 @@
 //! From a directory to a [`Dossier`].
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use glasswork_release::checkpoint::CheckpointManifest;
 use glasswork_release::config::RunConfig;
 use glasswork_release::core_index::CoreIndex;
 use glasswork_release::ledger::{Event, Ledger};
-use glasswork_release::sources::SourcesFile;
-use glasswork_release::{Digest, canonical, check, files, layout};
+use glasswork_release::{Digest, check, layout};
 
-use crate::consumption;
 use crate::dossier::{
-    Check, Checkpoint, Dossier, FactGroup, Finding, Incident, Metrics, Package, Publisher,
-    RefusedAnnex, Rejection, Release, ReleaseFile, Run, Segment, Source, SourceCurve, sum_by,
+    Check, Checkpoint, Dossier, Finding, Incident, Metrics, Publisher, Release, ReleaseFile,
+    Segment, SourceCurve,
 };
 use crate::error::{Error, Result};
 
 mod annexes;
-
-/// The largest text file (run.toml, execution.toml) that is shown.
-const MAX_TEXT: u64 = 1 << 20;
+mod run;
+mod sources;
 
 /// Least chance that `drawn` of `all` segments include a bad one: 1 − (1 − f)ⁿ.
 ///
@@ -146,27 +142,6 @@ impl Dossier {
         Ok(())
     }
 
-    fn read_run(&mut self, dir: &Path, config: Option<&RunConfig>) {
-        let text = |path: &str| {
-            let bytes = files::read(&dir.join(path), MAX_TEXT).ok()?;
-            Some(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        let name = config.map_or_else(|| "?".to_owned(), |config| config.name.clone());
-        self.release.name.clone_from(&name);
-        self.run = Run {
-            name,
-            parameters: None,
-            facts: config.map(facts).unwrap_or_default(),
-            toml: text(layout::RUN).unwrap_or_default(),
-            digest: config.map(|config| config.digest().to_string()),
-            code: files::read(&dir.join(layout::CODE), MAX_TEXT)
-                .and_then(|bytes| canonical::parse_value(&bytes, layout::CODE))
-                .map(|value| flattened(&value))
-                .unwrap_or_default(),
-            execution: text(layout::EXECUTION),
-        };
-    }
-
     fn read_checkpoints(&mut self, dir: &Path) -> Result<()> {
         for step in layout::checkpoint_steps(dir)? {
             let at = layout::checkpoint_dir(step);
@@ -284,104 +259,6 @@ impl Dossier {
         });
     }
 
-    fn read_sources(&mut self, dir: &Path) {
-        let Ok(file) = SourcesFile::load(dir) else {
-            return;
-        };
-        let compared = match consumption::compare(dir, &file.allowed) {
-            Ok(compared) => Some(compared),
-            Err(error) => {
-                let reason =
-                    format!("documents could not be compared with the training sequence: {error}");
-                self.refused.push(RefusedAnnex {
-                    path: layout::DOCUMENTS.into(),
-                    reason,
-                });
-                None
-            }
-        };
-        let consumed = |id: &str| {
-            compared
-                .as_ref()
-                .map(|all| all.by_source.get(id).copied().unwrap_or(0))
-        };
-        let all_consumed = compared
-            .as_ref()
-            .map(|all| all.consumption.tokens)
-            .filter(|tokens| *tokens > 0);
-        let mut packages: BTreeMap<(String, String, String), Package> = BTreeMap::new();
-        for record in &file.sources {
-            let consumed_tokens = consumed(&record.id);
-            let rejected = sum_by(
-                &record.rejected,
-                |count| count.stage == "dedup",
-                |count| count.documents,
-            );
-            self.sources.push(Source {
-                id: record.id.clone(),
-                kind: record.kind.clone(),
-                reference: record.reference.clone(),
-                pinned_by: Some(format!(
-                    "{} (blake3 {})",
-                    record.pinned_by.path, record.pinned_by.digest
-                )),
-                licence: record.licence.clone(),
-                licence_evidence: record.licence_evidence.clone(),
-                attribution: record.attribution.clone(),
-                text_included: Some(record.redistributable),
-                share: consumed_tokens
-                    .zip(all_consumed)
-                    .map(|(own, all)| own as f64 / all as f64),
-                weight: Some(record.weight),
-                documents: Some(record.train.documents),
-                bytes: Some(record.train.bytes),
-                tokens: Some(record.train.tokens),
-                held_out_documents: Some(record.held_out.documents),
-                rejected_documents: Some(rejected.get(&false).copied().unwrap_or(0)),
-                duplicate_documents: Some(rejected.get(&true).copied().unwrap_or(0)),
-                consumed_tokens,
-                // Nothing read of nothing is 0 times.
-                epochs: consumed_tokens.map(|own| own as f64 / record.train.tokens.max(1) as f64),
-            });
-            for package in &record.packages {
-                let key = (
-                    package.name.clone(),
-                    package.version.clone(),
-                    package.sha256.clone(),
-                );
-                let entry = packages.entry(key).or_insert_with(|| Package {
-                    name: package.name.clone(),
-                    version: package.version.clone(),
-                    licence: package.licence.clone(),
-                    licence_evidence: package.licence_evidence.clone(),
-                    refused: package.refused.clone(),
-                    sha256: package.sha256.clone(),
-                    sources: Vec::new(),
-                });
-                entry.sources.push(record.id.clone());
-            }
-            // The licence gate's rows come from the table, which also knows the licences.
-            let others = record
-                .rejected
-                .iter()
-                .filter(|count| compared.is_none() || count.stage != "licence");
-            self.rejections.extend(others.map(|count| Rejection {
-                stage: count.stage.clone(),
-                source: record.id.clone(),
-                rule: count.rule.clone(),
-                licence: None,
-                documents: count.documents,
-                bytes: count.bytes,
-            }));
-        }
-        self.packages = packages.into_values().collect();
-        if let Some(compared) = compared {
-            self.licences = compared.licences;
-            self.rejections.splice(0..0, compared.refused_licences);
-            self.consumption = Some(compared.consumption);
-        }
-    }
-
     /// Joins replays and segments: of several replays of a segment the worst verdict counts.
     fn judge_segments(&mut self) {
         for segment in self.segments.iter_mut().flatten() {
@@ -400,92 +277,6 @@ fn shortest(value: f32) -> f64 {
         .to_string()
         .parse()
         .unwrap_or_else(|_| f64::from(value))
-}
-
-/// The main values of a configuration, named as in run.toml.
-fn facts(config: &RunConfig) -> Vec<FactGroup> {
-    let group = |group: &str, values: &[(&str, String)]| FactGroup {
-        group: group.into(),
-        values: values
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.clone()))
-            .collect(),
-    };
-    let (model, training, optimizer) = (&config.model, &config.training, &config.optimizer);
-    vec![
-        group(
-            "model",
-            &[
-                ("architecture", model.architecture.clone()),
-                ("vocabulary", model.vocabulary.to_string()),
-                ("hidden", model.hidden.to_string()),
-                ("layers", model.layers.to_string()),
-                ("heads", model.heads.to_string()),
-                ("kv_heads", model.kv_heads.to_string()),
-                ("mlp", model.mlp.to_string()),
-                ("sequence", model.sequence.to_string()),
-            ],
-        ),
-        group(
-            "training",
-            &[
-                ("steps", training.steps.to_string()),
-                ("batch", training.batch.to_string()),
-                ("reduction_groups", training.reduction_groups.to_string()),
-                ("profile", config.profile.clone()),
-                ("seed", config.seed.to_string()),
-            ],
-        ),
-        group(
-            "optimizer",
-            &[
-                ("kind", optimizer.kind.clone()),
-                ("learning_rate", optimizer.learning_rate.to_string()),
-                (
-                    "final_learning_rate",
-                    optimizer.final_learning_rate.to_string(),
-                ),
-                ("warm_up_steps", optimizer.warm_up_steps.to_string()),
-                ("beta1", optimizer.beta1.to_string()),
-                ("beta2", optimizer.beta2.to_string()),
-                ("epsilon", format!("{:e}", optimizer.epsilon)),
-                ("weight_decay", optimizer.weight_decay.to_string()),
-                ("clip", optimizer.clip.to_string()),
-            ],
-        ),
-        group(
-            "data",
-            &[
-                ("tokenizer", config.tokenizer.kind.clone()),
-                ("held_out", config.split.held_out.to_string()),
-                ("eval_bytes", config.split.eval_bytes.to_string()),
-                ("allow", config.gate.allow.join(", ")),
-            ],
-        ),
-    ]
-}
-
-/// A JSON object as lines of key and value, nested keys joined by dots.
-fn flattened(value: &serde_json::Value) -> Vec<(String, String)> {
-    fn descend(prefix: &str, value: &serde_json::Value, out: &mut Vec<(String, String)>) {
-        match value {
-            serde_json::Value::Object(fields) => {
-                for (key, value) in fields {
-                    let name = if prefix.is_empty() {
-                        key.clone()
-                    } else {
-                        format!("{prefix}.{key}")
-                    };
-                    descend(&name, value, out);
-                }
-            }
-            serde_json::Value::String(text) => out.push((prefix.to_owned(), text.clone())),
-            other => out.push((prefix.to_owned(), other.to_string())),
-        }
-    }
-    let mut out = Vec::new();
-    descend("", value, &mut out);
-    out
 }
 
 #[cfg(test)]
