@@ -88,7 +88,7 @@ pub fn replay(
             Some(recorded) => {
                 let difference = (outcome.row.loss - recorded.loss).abs();
                 largest_loss_difference = largest_loss_difference.max(difference);
-                compare_step(&outcome.row, recorded, &batch, &mut found);
+                compare_step(&outcome.row, recorded, &metrics.sources, &batch, &mut found);
             }
             None => found.push(divergence(
                 step,
@@ -195,10 +195,11 @@ fn start(
     Ok(state)
 }
 
-/// Everything that a metrics row records, bit for bit.
+/// Everything that a metrics row records, bit for bit. `sources` names its columns.
 fn compare_step(
     computed: &StepRow,
     recorded: &StepRow,
+    sources: &[String],
     batch: &Batch,
     found: &mut Vec<Divergence>,
 ) {
@@ -241,14 +242,14 @@ fn compare_step(
         computed.tokens.to_string(),
         recorded.tokens.to_string(),
     );
-    for (index, (ours, theirs)) in computed.sources.iter().zip(&recorded.sources).enumerate() {
-        let name = format!("loss of source {index}");
+    for ((ours, theirs), source) in computed.sources.iter().zip(&recorded.sources).zip(sources) {
+        let name = format!("loss/{source}");
         let text = |source: &glasswork_release::metrics::SourceLoss| {
             // A source without targets has no loss: any NaN says so.
             if source.targets == 0 {
                 "none".to_owned()
             } else {
-                format!("{} of {}", f64_text(source.loss), source.targets)
+                format!("{} of {} targets", f64_text(source.loss), source.targets)
             }
         };
         differ(layout::STEPS, &name, text(ours), text(theirs));

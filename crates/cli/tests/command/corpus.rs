@@ -77,19 +77,56 @@ sample_tokens = 8
 
 /// English-looking sentences, the same for the same seed.
 fn sentences(seed: u64, count: usize) -> String {
-    const SUBJECTS: &[&str] =
-        &["The compiler", "A reference", "Every thread", "The reader", "This function", "An owner", "The program"];
-    const VERBS: &[&str] = &["checks", "returns", "borrows", "moves", "drops", "explains", "remembers"];
-    const OBJECTS: &[&str] =
-        &["the value", "a slice of bytes", "its own memory", "the lifetime", "an error", "the whole text"];
-    const ENDINGS: &[&str] = &["at once", "when the scope ends", "without a copy", "before it is used", "in order"];
+    const SUBJECTS: &[&str] = &[
+        "The compiler",
+        "A reference",
+        "Every thread",
+        "The reader",
+        "This function",
+        "An owner",
+        "The program",
+    ];
+    const VERBS: &[&str] = &[
+        "checks",
+        "returns",
+        "borrows",
+        "moves",
+        "drops",
+        "explains",
+        "remembers",
+    ];
+    const OBJECTS: &[&str] = &[
+        "the value",
+        "a slice of bytes",
+        "its own memory",
+        "the lifetime",
+        "an error",
+        "the whole text",
+    ];
+    const ENDINGS: &[&str] = &[
+        "at once",
+        "when the scope ends",
+        "without a copy",
+        "before it is used",
+        "in order",
+    ];
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut pick = |words: &[&'static str]| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         words[(state >> 33) as usize % words.len()]
     };
     (0..count)
-        .map(|_| format!("{} {} {} {}.\n", pick(SUBJECTS), pick(VERBS), pick(OBJECTS), pick(ENDINGS)))
+        .map(|_| {
+            format!(
+                "{} {} {} {}.\n",
+                pick(SUBJECTS),
+                pick(VERBS),
+                pick(OBJECTS),
+                pick(ENDINGS)
+            )
+        })
         .collect()
 }
 
@@ -100,10 +137,12 @@ fn archive(files: &[(String, String)]) -> Vec<u8> {
         header.set_size(content.len() as u64);
         header.set_mode(0o644);
         header.set_cksum();
-        tar.append_data(&mut header, path, content.as_bytes()).expect("to memory");
+        tar.append_data(&mut header, path, content.as_bytes())
+            .expect("to memory");
     }
     let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    out.write_all(&tar.into_inner().expect("to memory")).expect("to memory");
+    out.write_all(&tar.into_inner().expect("to memory"))
+        .expect("to memory");
     out.finish().expect("to memory")
 }
 
@@ -136,14 +175,19 @@ impl Answer {
     /// The JSON document on standard output.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.err))
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.err))
     }
 }
 
 /// `glasswork` in `directory`, with nothing of this machine's settings.
 pub(crate) fn glasswork(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_glasswork"));
-    command.current_dir(directory).args(arguments).env_remove("GLASSWORK_ISA").env("NO_COLOR", "1");
+    command
+        .current_dir(directory)
+        .args(arguments)
+        .env_remove("GLASSWORK_ISA")
+        .env("NO_COLOR", "1");
     command
 }
 
@@ -156,9 +200,20 @@ pub(crate) struct Corpus {
 impl Corpus {
     /// Three crates (one under a licence that the run refuses) and thirty pages.
     pub(crate) fn new() -> Self {
-        let corpus = Self { directory: tempfile::tempdir().expect("a directory"), run: RUN.to_owned() };
-        let mut lock = String::from("version = 4\n[[package]]\nname = \"corpus\"\nversion = \"0.0.0\"\n");
-        for (seed, (name, licence)) in [("one", "MIT"), ("two", "Apache-2.0 OR MIT"), ("three", "GPL-3.0-only")].iter().enumerate() {
+        let corpus = Self {
+            directory: tempfile::tempdir().expect("a directory"),
+            run: RUN.to_owned(),
+        };
+        let mut lock =
+            String::from("version = 4\n[[package]]\nname = \"corpus\"\nversion = \"0.0.0\"\n");
+        for (seed, (name, licence)) in [
+            ("one", "MIT"),
+            ("two", "Apache-2.0 OR MIT"),
+            ("three", "GPL-3.0-only"),
+        ]
+        .iter()
+        .enumerate()
+        {
             let seed = 1000 * (seed as u64 + 1);
             let stem = format!("{name}-1.0.0");
             let manifest = format!("[package]\nname = \"{name}\"\nlicense = \"{licence}\"\n");
@@ -166,19 +221,29 @@ impl Corpus {
             for file in 0..10 {
                 let comment = sentences(seed + file, 12).replace('\n', "\n    // ");
                 let prose = sentences(seed + 100 + file, 12);
-                files.push((format!("{stem}/src/file{file}.rs"), format!("fn part{file}() {{\n    // {comment}\n}}\n")));
-                files.push((format!("{stem}/doc/page{file}.md"), format!("# Part {file}\n\n{prose}")));
+                files.push((
+                    format!("{stem}/src/file{file}.rs"),
+                    format!("fn part{file}() {{\n    // {comment}\n}}\n"),
+                ));
+                files.push((
+                    format!("{stem}/doc/page{file}.md"),
+                    format!("# Part {file}\n\n{prose}"),
+                ));
             }
             let bytes = archive(&files);
             let sum = sha256_hex(&bytes);
-            lock += &format!("[[package]]\nname = \"{name}\"\nversion = \"1.0.0\"\nsource = \"registry+https://example.org\"\nchecksum = \"{sum}\"\n");
+            lock += &format!(
+                "[[package]]\nname = \"{name}\"\nversion = \"1.0.0\"\nsource = \"registry+https://example.org\"\nchecksum = \"{sum}\"\n"
+            );
             corpus.put(&format!("cargo/registry/cache/index/{stem}.crate"), &bytes);
         }
         corpus.put("Cargo.lock", lock.as_bytes());
         let mut pins = String::new();
         for page in 0..30 {
             let text = sentences(page, 30);
-            let html = format!("<html><body><nav>no</nav><main><h1>Page {page}</h1><p>{text}</p></main></body></html>");
+            let html = format!(
+                "<html><body><nav>no</nav><main><h1>Page {page}</h1><p>{text}</p></main></body></html>"
+            );
             let path = format!("book/page{page}.html");
             pins += &format!("{}  {path}\n", sha256_hex(html.as_bytes()));
             corpus.put(&format!("docs/html/{path}"), html.as_bytes());
@@ -218,7 +283,14 @@ impl Corpus {
 
     /// `prep` with the corpus' own cargo home and pages.
     pub(crate) fn prep(&self) -> Answer {
-        self.glasswork(&["prep", "run.toml", "--cargo-home", "cargo", "--rust-docs", "docs/html"])
+        self.glasswork(&[
+            "prep",
+            "run.toml",
+            "--cargo-home",
+            "cargo",
+            "--rust-docs",
+            "docs/html",
+        ])
     }
 
     pub(crate) fn train(&self, arguments: &[&str]) -> Answer {
@@ -252,7 +324,11 @@ impl Trained {
         corpus.prep().exits(0);
         let said = corpus.train(&[]).exits(0).json();
         let text = |key: &str| said[key].as_str().expect("a digest").to_owned();
-        Self { root: text("root"), state_digest: text("state_digest"), corpus }
+        Self {
+            root: text("root"),
+            state_digest: text("state_digest"),
+            corpus,
+        }
     }
 
     /// A copy of the release, alone in a directory of its own, as `tiny`.
@@ -282,12 +358,19 @@ pub(crate) fn listing(directory: &Path) -> Vec<String> {
     let mut files = Vec::new();
     let mut open = vec![directory.to_path_buf()];
     while let Some(at) = open.pop() {
-        let Ok(entries) = std::fs::read_dir(&at) else { continue };
+        let Ok(entries) = std::fs::read_dir(&at) else {
+            continue;
+        };
         for path in entries.map(|entry| entry.expect("lists").path()) {
             if path.is_dir() {
                 open.push(path);
             } else if path.file_name().is_some_and(|name| name != ".lock") {
-                files.push(path.strip_prefix(directory).expect("below").to_string_lossy().into_owned());
+                files.push(
+                    path.strip_prefix(directory)
+                        .expect("below")
+                        .to_string_lossy()
+                        .into_owned(),
+                );
             }
         }
     }

@@ -16,7 +16,12 @@ fn moment(within: Duration) -> Duration {
 
 fn start(corpus: &Corpus, arguments: &[&str]) -> Child {
     let mut command = glasswork(corpus.path(), arguments);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts")
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts")
 }
 
 /// Lets the command work for `time`, then kills it: whether it was still at work.
@@ -61,7 +66,10 @@ fn same_as(whole: &Trained, corpus: &Corpus, story: &str) {
     assert_eq!(said.json()["root"], whole.root, "{story}");
     let check = corpus.glasswork(&["check", "runs/tiny", "--root", &whole.root]);
     assert_eq!(check.code, Some(0), "{story}: {}{}", check.out, check.err);
-    let left: Vec<_> = listing(&corpus.release()).into_iter().filter(|name| name.contains(".tmp")).collect();
+    let left: Vec<_> = listing(&corpus.release())
+        .into_iter()
+        .filter(|name| name.contains(".tmp"))
+        .collect();
     assert!(left.is_empty(), "{story}: {left:?}");
 }
 
@@ -69,7 +77,14 @@ fn same_as(whole: &Trained, corpus: &Corpus, story: &str) {
 fn kills_during_preparation_leave_nothing_that_counts() {
     let whole = trained();
     let corpus = Corpus::new();
-    let prep = ["prep", "run.toml", "--cargo-home", "cargo", "--rust-docs", "docs/html"];
+    let prep = [
+        "prep",
+        "run.toml",
+        "--cargo-home",
+        "cargo",
+        "--rust-docs",
+        "docs/html",
+    ];
     let begun = Instant::now();
     corpus.prep().exits(0);
     let alone = begun.elapsed();
@@ -86,12 +101,17 @@ fn kills_during_preparation_leave_nothing_that_counts() {
 #[test]
 fn of_two_trainings_of_one_run_the_second_is_told_so() {
     // Long enough that the first is at work while the second asks.
-    let corpus = Corpus::new().edit("steps = 20", "steps = 4000").edit("[0, 1, 5, 10, 15, 20]", "[0, 1, 4000]");
+    let corpus = Corpus::new()
+        .edit("steps = 20", "steps = 4000")
+        .edit("[0, 1, 5, 10, 15, 20]", "[0, 1, 4000]");
     corpus.prep().exits(0);
     let mut first = start(&corpus, &["train", "run.toml"]);
     let begun = Instant::now();
     while !corpus.release().join("checkpoints/step-000001").exists() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the first training does not get going");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "the first training does not get going"
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
     let second = corpus.glasswork(&["train", "run.toml", "--json"]);
@@ -100,7 +120,17 @@ fn of_two_trainings_of_one_run_the_second_is_told_so() {
     first.wait().expect("ends");
     for answer in [second, prep] {
         let answer = answer.exits(1);
-        assert!(answer.err.contains("another process is working on runs/tiny"), "{}", answer.err);
-        assert!(answer.err.contains("wait for the other process to end"), "{}", answer.err);
+        assert!(
+            answer
+                .err
+                .contains("another process is working on runs/tiny"),
+            "{}",
+            answer.err
+        );
+        assert!(
+            answer.err.contains("wait for the other process to end"),
+            "{}",
+            answer.err
+        );
     }
 }

@@ -5,6 +5,7 @@
 
 mod corpus;
 mod errors;
+mod forger;
 mod help;
 mod invariance;
 mod kill;
