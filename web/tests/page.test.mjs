@@ -71,6 +71,16 @@ describe('the page', { skip }, () => {
     });
   });
 
+  it('shows a contradicted claim as such, not with the rung that it failed on', async () => {
+    const damaged = structuredClone(report);
+    const claim = damaged.claims.find((found) => found.id === 'files_intact');
+    Object.assign(claim, { status: 'fails', params: { findings: 2, first: 'run.toml' } });
+    await visit({}, async (page) => {
+      assert.equal((await page.locator('#claim-files_intact .badge').textContent()).trim(), 'contradicted');
+      assert.match(await page.locator('.question').first().textContent(), /2 defects were found, the first in run\.toml/);
+    }, await pageWith(damaged));
+  });
+
   it('prints the criteria in full', async () => {
     await visit({}, async (page) => {
       assert.equal(await page.locator('#decision pre.file').textContent(), report.decision.criteria_text);

@@ -58,7 +58,7 @@ describe('sentences', () => {
   });
 
   it('choose the plural', () => {
-    expect(say('en', 'claim.files_intact.fails', { findings: 1 })).toMatch(/^1 defect was found/);
+    expect(say('en', 'claim.files_intact.fails', { findings: 1, first: 'a' })).toMatch(/^1 defect was found, the first in a/);
     expect(say('en', 'claim.files_intact.fails', { findings: 2 })).toMatch(/^2 defects were found/);
     expect(say('en', 'claim.licences_allowed.holds', { rejected: 1 })).toContain('1 document was turned away');
     expect(say('en', 'claim.segments_replayed.fails', { diverged: 1 })).toContain('1 segment came out');

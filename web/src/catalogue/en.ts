@@ -62,7 +62,7 @@ export const en = {
   'claim.publisher_verified.missing': 'Who published the files is not confirmed: no root digest was given to compare with.',
   'claim.files_intact.title': 'Files',
   'claim.files_intact.holds': 'All {files} files ({bytes:bytes}) are complete and unchanged.',
-  'claim.files_intact.fails': '{findings} {findings|defect was|defects were} found: files were changed, cut short or are missing.',
+  'claim.files_intact.fails': '{findings} {findings|defect was|defects were} found, the first in {first}: files were changed, cut short or are missing.',
   'claim.files_intact.missing': 'The files cannot be checked as a whole yet: the run is not sealed.',
   'claim.chain_consistent.title': 'Chain of checkpoints',
   'claim.chain_consistent.holds': 'The records of all {checkpoints} checkpoints form one unbroken chain, each bound to the one before.',

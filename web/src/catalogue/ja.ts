@@ -63,7 +63,7 @@ export const ja: Record<Key, string> = {
   'claim.publisher_verified.missing': '誰が公開したものかは未確認です。照合に使う値（ルートダイジェスト）が指定されていません。',
   'claim.files_intact.title': 'ファイル',
   'claim.files_intact.holds': '全 {files} ファイル（{bytes:bytes}）がそろっており、改変はありません。',
-  'claim.files_intact.fails': '{findings} 件の異常が見つかりました。改変、途中での切断、または欠落です。',
+  'claim.files_intact.fails': '{findings} 件の異常が見つかりました（最初のものは {first}）。改変、途中での切断、または欠落です。',
   'claim.files_intact.missing': '学習が完了していないため、ファイル全体の確認はまだできません。',
   'claim.chain_consistent.title': 'チェックポイントの連鎖',
   'claim.chain_consistent.holds': '{checkpoints} 個のチェックポイントの記録は、直前の記録と結び付いた 1 本の連鎖になっており、途切れはありません。',

@@ -45,6 +45,10 @@ fn files(dossier: &Dossier) -> Claim {
         .with("files", check.files)
         .with("bytes", check.bytes)
         .with("findings", check.findings.len())
+        .with(
+            "first",
+            check.findings.first().map(|finding| finding.path.clone()),
+        )
 }
 
 /// Findings about the ledger, the metrics that it commits to, and the manifests.
