@@ -10,8 +10,14 @@ pub(super) fn panel(isa: Isa, out: &mut [f32], b: &View, depth: usize, kc: usize
     if b.col_stride == 1 {
         for (k, row) in out.chunks_exact_mut(NR).take(kc).enumerate() {
             let source = &b.data[(depth + k) * b.row_stride + column..][..width];
-            row[..width].copy_from_slice(source);
-            row[width..].fill(0.0);
+            // A length known when compiling becomes a few moves instead of a call.
+            match source.first_chunk::<NR>() {
+                Some(whole) => *row.first_chunk_mut().expect("a panel's row") = *whole,
+                None => {
+                    row[..width].copy_from_slice(source);
+                    row[width..].fill(0.0);
+                }
+            }
         }
     } else {
         if width < NR {
@@ -70,7 +76,11 @@ pub(super) fn rows(
         } else {
             for (k, line) in out.chunks_exact_mut(mr).enumerate() {
                 let source = &a.data[first * a.row_stride + (depth + k) * a.col_stride..];
-                if a.row_stride == 1 {
+                if a.row_stride == 1 && height == 8 {
+                    // The widest tile's rows, without a call for 32 bytes.
+                    *line.first_chunk_mut::<8>().expect("eight rows") =
+                        *source.first_chunk().expect("eight rows");
+                } else if a.row_stride == 1 {
                     line[..height].copy_from_slice(&source[..height]);
                 } else {
                     for (r, value) in line[..height].iter_mut().enumerate() {
