@@ -1,1 +1,262 @@
-//! later
+//! What `--help` says, word for word.
+
+use insta::assert_snapshot;
+
+use crate::corpus::{Answer, glasswork};
+
+fn help(arguments: &[&str]) -> String {
+    let directory = tempfile::tempdir().expect("a directory");
+    Answer::of(&mut glasswork(directory.path(), &[arguments, &["--help"]].concat())).exits(0).out
+}
+
+#[test]
+fn of_the_program() {
+    assert_snapshot!(help(&[]), @r"
+    Train a language model in the open; recompute, understand and judge one
+
+    Usage: glasswork [OPTIONS] <COMMAND>
+
+    Decide
+      report    RELEASE    One HTML page, Japanese and English: what is known, how far it was checked
+    Inspect
+      check     RELEASE    Digests and chain; seconds
+      replay    RELEASE    Recompute segments of the training and compare every bit
+      eval      RELEASE    Held-out bits per byte and samples, at every checkpoint
+      trace     RELEASE    Which documents a step read, with their licences
+    Produce
+      plan      RUN.toml   Size, memory, disk and time, before anything runs
+      prep      RUN.toml   Collect the text, check licences, make the training sequence
+      train     RUN.toml   Train, with checkpoints and ledger; goes on where it was stopped
+      export    hf RELEASE A folder that `transformers` loads
+      demo                 All of it on real text, in minutes
+
+    `glasswork COMMAND --help` tells more.
+
+    Options:
+          --json     Print the result as JSON
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Exit codes: 0 it holds, 1 error, 2 wrong usage, 3 mismatch found, 4 not enough evidence.
+    ");
+}
+
+#[test]
+fn of_report() {
+    assert_snapshot!(help(&["report"]), @r"
+    Write one HTML page, Japanese and English: what is known, how far it was checked
+
+    Usage: glasswork report [OPTIONS] <RELEASE>
+
+    Arguments:
+      <RELEASE>
+              The release
+
+    Options:
+          --json
+              Print the result as JSON
+
+      -o, --output <OUTPUT>
+              Where to write the page [default: RELEASE/report.html]
+
+          --lang <LANG>
+              Language that the page opens in
+
+              Possible values:
+              - ja: Japanese
+              - en: English
+              
+              [default: en]
+
+          --criteria <CRITERIA>
+              Criteria of the decision [default: the ones that the page prints]
+
+          --root <ROOT>
+              Root digest that the publisher announced
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+}
+
+#[test]
+fn of_check() {
+    assert_snapshot!(help(&["check"]), @r"
+    Check digests and chain of a release
+
+    Usage: glasswork check [OPTIONS] <RELEASE>
+
+    Arguments:
+      <RELEASE>  The release
+
+    Options:
+          --json         Print the result as JSON
+          --root <ROOT>  Root digest that the publisher announced; without it the publisher stays unverified
+      -h, --help         Print help
+    ");
+}
+
+#[test]
+fn of_replay() {
+    assert_snapshot!(help(&["replay"]), @r"
+    Recompute segments of the training and compare every bit
+
+    Usage: glasswork replay [OPTIONS] <RELEASE>
+
+    Arguments:
+      <RELEASE>  The release
+
+    Options:
+          --json                       Print the result as JSON
+          --segments <SEGMENTS>        Segments to recompute, as in `3..5` or `2,7`; segment 1 starts at the initialisation
+          --sample <SAMPLE>            Recompute so many segments, drawn by this machine's own randomness, long ones more often [default: 1]
+          --root <ROOT>                Root digest that the publisher announced
+          --no-record                  Only compare: leave no statement under attestations/
+          --threads <THREADS>          Threads [default: all cores]
+          --micro-batch <MICRO_BATCH>  Sequences computed at a time; less needs less memory [default: 4]
+      -h, --help                       Print help
+    ");
+}
+
+#[test]
+fn of_eval() {
+    assert_snapshot!(help(&["eval"]), @r"
+    Score checkpoints on held-out text and sample from them
+
+    Usage: glasswork eval [OPTIONS] <RELEASE>
+
+    Arguments:
+      <RELEASE>  The release
+
+    Options:
+          --json                       Print the result as JSON
+          --steps <STEPS>              Checkpoints to score, by step [default: all]
+          --threads <THREADS>          Threads [default: all cores]
+          --micro-batch <MICRO_BATCH>  Sequences computed at a time; less needs less memory [default: 4]
+      -h, --help                       Print help
+    ");
+}
+
+#[test]
+fn of_trace() {
+    assert_snapshot!(help(&["trace"]), @r"
+    Show which documents a step read, with their licences
+
+    Usage: glasswork trace [OPTIONS] --step <STEP> <RELEASE>
+
+    Arguments:
+      <RELEASE>  The release
+
+    Options:
+          --json         Print the result as JSON
+          --step <STEP>  The step (1 is the first update)
+      -h, --help         Print help
+    ");
+}
+
+#[test]
+fn of_plan() {
+    assert_snapshot!(help(&["plan"]), @r"
+    Tell size, memory, disk and time before anything runs
+
+    Usage: glasswork plan [OPTIONS] <RUN>
+
+    Arguments:
+      <RUN>  A run file or a release
+
+    Options:
+          --json                       Print the result as JSON
+          --threads <THREADS>          Threads [default: all cores]
+          --micro-batch <MICRO_BATCH>  Sequences computed at a time; less needs less memory [default: 4]
+      -h, --help                       Print help
+    ");
+}
+
+#[test]
+fn of_prep() {
+    assert_snapshot!(help(&["prep"]), @r"
+    Collect the text, check licences, make the training sequence
+
+    Usage: glasswork prep [OPTIONS] <RUN>
+
+    Arguments:
+      <RUN>  The run file
+
+    Options:
+          --json                     Print the result as JSON
+      -o, --output <OUTPUT>          Where the release grows [default: runs/NAME, the name from the run file]
+          --cargo-home <CARGO_HOME>  Cargo's home, where downloaded crates lie [default: $CARGO_HOME or ~/.cargo]
+          --rust-docs <RUST_DOCS>    The toolchain's HTML documentation [default: share/doc/rust/html of `rustc --print sysroot`]
+          --threads <THREADS>        Threads [default: all cores]
+      -h, --help                     Print help
+    ");
+}
+
+#[test]
+fn of_train() {
+    assert_snapshot!(help(&["train"]), @r"
+    Train, with checkpoints and ledger; goes on where it was stopped
+
+    Usage: glasswork train [OPTIONS] <RUN>
+
+    Arguments:
+      <RUN>  The run file
+
+    Options:
+          --json                       Print the result as JSON
+      -o, --output <OUTPUT>            Where the release grows [default: runs/NAME, the name from the run file]
+          --threads <THREADS>          Threads [default: all cores]
+          --micro-batch <MICRO_BATCH>  Sequences computed at a time; less needs less memory [default: 4]
+      -h, --help                       Print help
+    ");
+}
+
+#[test]
+fn of_export() {
+    assert_snapshot!(help(&["export"]), @r"
+    Write a checkpoint for other programs
+
+    Usage: glasswork export [OPTIONS] <COMMAND>
+
+    Commands:
+      hf  A folder that `transformers` loads
+
+    Options:
+          --json  Print the result as JSON
+      -h, --help  Print help
+    ");
+}
+
+#[test]
+fn of_demo() {
+    assert_snapshot!(help(&["demo"]), @r"
+    Run the whole way on real text
+
+    Usage: glasswork demo [OPTIONS]
+
+    Options:
+          --json                       Print the result as JSON
+      -o, --output <OUTPUT>            Where the release grows [default: runs/demo]
+          --threads <THREADS>          Threads [default: all cores]
+          --micro-batch <MICRO_BATCH>  Sequences computed at a time; less needs less memory [default: 4]
+      -h, --help                       Print help
+    ");
+}
+
+#[test]
+fn of_export_hf() {
+    assert_snapshot!(help(&["export", "hf"]), @r"
+    A folder that `transformers` loads
+
+    Usage: glasswork export hf [OPTIONS] --output <OUTPUT> <RELEASE>
+
+    Arguments:
+      <RELEASE>  The release
+
+    Options:
+          --json             Print the result as JSON
+          --step <STEP>      Checkpoint to export, by step [default: the last]
+      -o, --output <OUTPUT>  The folder to make; must not exist
+      -h, --help             Print help
+    ");
+}
