@@ -81,6 +81,9 @@ pub struct Model {
     pub initial_std: f64,
     /// Whether the output head shares the embedding's weights.
     pub tied_head: bool,
+    /// SPDX expression under which the weights are published; the data's licences are another matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
 }
 
 impl Model {

@@ -12,10 +12,27 @@ pub(super) fn claims(dossier: &Dossier) -> Vec<Claim> {
         allowed(dossier),
         held_out(dossier),
         verbatim(dossier),
-        // No stage of this version looks for personal data, and no file of format 1 states the model's own licence.
+        // No stage of this version looks for personal data.
         Claim::missing("personal_data_screened"),
-        Claim::missing("model_licence").with("licence", Param::Null),
+        model_licence(dossier),
     ]
+}
+
+/// What the publisher's run file says of the weights; nobody asked whether it may say so.
+fn model_licence(dossier: &Dossier) -> Claim {
+    let id = "model_licence";
+    let model = dossier
+        .run
+        .facts
+        .iter()
+        .find(|group| group.group == "model");
+    let stated = model.and_then(|group| group.values.iter().find(|(key, _)| key == "licence"));
+    match stated {
+        Some((_, licence)) => Claim::judged(id, Rung::Declared, true)
+            .with("licence", licence.as_str())
+            .on(dossier, "configuration", [layout::RUN]),
+        None => Claim::missing(id).with("licence", Param::Null),
+    }
 }
 
 /// A class as the page's catalogue and criteria files name it.

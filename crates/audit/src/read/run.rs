@@ -43,20 +43,19 @@ fn facts(config: &RunConfig) -> Vec<FactGroup> {
             .collect(),
     };
     let (model, training, optimizer) = (&config.model, &config.training, &config.optimizer);
+    let mut shape = vec![
+        ("architecture", model.architecture.clone()),
+        ("vocabulary", model.vocabulary.to_string()),
+        ("hidden", model.hidden.to_string()),
+        ("layers", model.layers.to_string()),
+        ("heads", model.heads.to_string()),
+        ("kv_heads", model.kv_heads.to_string()),
+        ("mlp", model.mlp.to_string()),
+        ("sequence", model.sequence.to_string()),
+    ];
+    shape.extend(model.licence.clone().map(|licence| ("licence", licence)));
     vec![
-        group(
-            "model",
-            &[
-                ("architecture", model.architecture.clone()),
-                ("vocabulary", model.vocabulary.to_string()),
-                ("hidden", model.hidden.to_string()),
-                ("layers", model.layers.to_string()),
-                ("heads", model.heads.to_string()),
-                ("kv_heads", model.kv_heads.to_string()),
-                ("mlp", model.mlp.to_string()),
-                ("sequence", model.sequence.to_string()),
-            ],
-        ),
+        group("model", &shape),
         group(
             "training",
             &[

@@ -37,6 +37,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "norm_eps",
             "initial_std",
             "tied_head",
+            "licence",
         ],
     ),
     ("tokenizer", &["kind"]),

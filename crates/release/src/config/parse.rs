@@ -218,6 +218,16 @@ fn check_model(raw: RawModel, at: &Document<'_>) -> Result<Model> {
             true,
         )?,
         tied_head: raw.tied_head.unwrap_or(false),
+        licence: match raw.licence {
+            Some(text) if text.trim().is_empty() || text.len() > 200 => {
+                return Err(at.fail(
+                    "model.licence",
+                    "is no SPDX expression",
+                    "write one such as \"Apache-2.0\", or leave the key out",
+                ));
+            }
+            licence => licence,
+        },
     })
 }
 

@@ -34,6 +34,7 @@ pub(super) struct RawModel {
     pub(super) norm_eps: Option<f64>,
     pub(super) initial_std: Option<f64>,
     pub(super) tied_head: Option<bool>,
+    pub(super) licence: Option<String>,
 }
 
 #[derive(Deserialize)]
