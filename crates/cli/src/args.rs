@@ -80,51 +80,49 @@ pub(crate) struct Compute {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// The release
+    /// The directory of a release
     pub(crate) release: PathBuf,
     /// Where to write the page [default: RELEASE/report.html]
-    #[arg(short, long)]
+    #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Language that the page opens in
     #[arg(long, value_enum, default_value_t = Lang::En)]
     pub(crate) lang: Lang,
     /// Criteria of the decision [default: the ones that the page prints]
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub(crate) criteria: Option<PathBuf>,
     /// Root digest that the publisher announced
-    #[arg(long)]
+    #[arg(long, value_name = "DIGEST")]
     pub(crate) root: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Lang {
-    /// Japanese
     Ja,
-    /// English
     En,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// The release
+    /// The directory of a release
     pub(crate) release: PathBuf,
     /// Root digest that the publisher announced; without it the publisher stays unverified
-    #[arg(long)]
+    #[arg(long, value_name = "DIGEST")]
     pub(crate) root: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// The release
+    /// The directory of a release
     pub(crate) release: PathBuf,
     /// Segments to recompute, as in `3..5` or `2,7`; segment 1 starts at the initialisation
-    #[arg(long, conflicts_with = "sample")]
+    #[arg(long, value_name = "WHICH", conflicts_with = "sample")]
     pub(crate) segments: Option<String>,
     /// Recompute so many segments, drawn by this machine's own randomness, long ones more often
-    #[arg(long, default_value_t = 1)]
-    pub(crate) sample: usize,
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) sample: u32,
     /// Root digest that the publisher announced
-    #[arg(long)]
+    #[arg(long, value_name = "DIGEST")]
     pub(crate) root: Option<String>,
     /// Only compare: leave no statement under attestations/
     #[arg(long)]
@@ -135,9 +133,9 @@ pub(crate) struct ReplayArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
-    /// The release
+    /// The directory of a release
     pub(crate) release: PathBuf,
-    /// Checkpoints to score, by step [default: all]
+    /// Checkpoints to score, by step, as in `0,200,400` [default: all]
     #[arg(long, value_delimiter = ',')]
     pub(crate) steps: Vec<u64>,
     #[command(flatten)]
@@ -146,7 +144,7 @@ pub(crate) struct EvalArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct TraceArgs {
-    /// The release
+    /// The directory of a release
     pub(crate) release: PathBuf,
     /// The step (1 is the first update)
     #[arg(long)]
@@ -156,6 +154,7 @@ pub(crate) struct TraceArgs {
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
     /// A run file or a release
+    #[arg(value_name = "RUN.toml")]
     pub(crate) run: PathBuf,
     #[command(flatten)]
     pub(crate) compute: Compute,
@@ -164,15 +163,16 @@ pub(crate) struct PlanArgs {
 #[derive(Debug, Args)]
 pub(crate) struct PrepArgs {
     /// The run file
+    #[arg(value_name = "RUN.toml")]
     pub(crate) run: PathBuf,
     /// Where the release grows [default: runs/NAME, the name from the run file]
-    #[arg(short, long)]
+    #[arg(short, long, value_name = "DIRECTORY")]
     pub(crate) output: Option<PathBuf>,
     /// Cargo's home, where downloaded crates lie [default: $CARGO_HOME or ~/.cargo]
-    #[arg(long)]
+    #[arg(long, value_name = "DIRECTORY")]
     pub(crate) cargo_home: Option<PathBuf>,
     /// The toolchain's HTML documentation [default: share/doc/rust/html of `rustc --print sysroot`]
-    #[arg(long)]
+    #[arg(long, value_name = "DIRECTORY")]
     pub(crate) rust_docs: Option<PathBuf>,
     /// Threads [default: all cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -182,9 +182,10 @@ pub(crate) struct PrepArgs {
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
     /// The run file
+    #[arg(value_name = "RUN.toml")]
     pub(crate) run: PathBuf,
     /// Where the release grows [default: runs/NAME, the name from the run file]
-    #[arg(short, long)]
+    #[arg(short, long, value_name = "DIRECTORY")]
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) compute: Compute,
@@ -198,20 +199,20 @@ pub(crate) enum ExportCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// The release
+    /// The directory of a release
     pub(crate) release: PathBuf,
     /// Checkpoint to export, by step [default: the last]
     #[arg(long)]
     pub(crate) step: Option<u64>,
     /// The folder to make; must not exist
-    #[arg(short, long)]
+    #[arg(short, long, value_name = "DIRECTORY")]
     pub(crate) output: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// Where the release grows
-    #[arg(short, long, default_value = "runs/demo")]
+    #[arg(short, long, value_name = "DIRECTORY", default_value = "runs/demo")]
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) compute: Compute,

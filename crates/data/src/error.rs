@@ -12,7 +12,7 @@ pub enum Error {
     #[error(transparent)]
     Release(#[from] glasswork_release::Error),
     /// A file named by the run could not be read.
-    #[error("cannot read {path}")]
+    #[error("cannot read {path}: {source}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -101,7 +101,7 @@ pub enum Error {
     },
     /// Gates and filters left nothing to train on.
     #[error(
-        "source `{id}` ({kind}) has no training document left: {seen} seen, {rejected} rejected, {held_out} held out"
+        "source `{id}` ({kind}) has no training document left: {seen} seen, {rejected} rejected{rules}, {held_out} held out"
     )]
     NoDocuments {
         /// The source.
@@ -112,6 +112,8 @@ pub enum Error {
         seen: u64,
         /// Of these, rejected by a rule or as duplicates.
         rejected: u64,
+        /// The rules that rejected them, with counts, in parentheses; empty when none did.
+        rules: String,
         /// Of these, held out.
         held_out: u64,
     },
@@ -181,6 +183,9 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Release(error) => return error.hint(),
+            Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                "check the path; those in a run file are relative to it".into()
+            }
             Self::ArchiveMissing { .. } => "fetch the pinned crates first: `cargo fetch --locked --manifest-path \
                  <the lock's directory>/Cargo.toml`"
                 .into(),
@@ -194,8 +199,7 @@ impl Error {
                  remove rust-docs` and `rustup component add rust-docs` to restore the files"
                 .into(),
             Self::Licence { .. } => "write SPDX identifiers, for example `MIT OR Apache-2.0`".into(),
-            Self::NoDocuments { .. } => "data/attributes names the rule for each document; allow more licences under [gate], add \
-                 text to the source, or lower split.held_out"
+            Self::NoDocuments { .. } => "allow more licences under [gate], add text to the source, or lower split.held_out"
                 .into(),
             Self::Vocabulary { reached, .. } => {
                 format!("set model.vocabulary to {reached} or less, or add training text")

@@ -217,6 +217,7 @@ fn expect_documents(config: &RunConfig, documents: &[Document]) -> Result<()> {
             kind: kind_name(source.kind),
             seen: own().count() as u64,
             rejected: count(Split::Rejected),
+            rules: rules(own()),
             held_out: count(Split::HeldOut),
         };
         let by_licence = |document: &Document| {
@@ -231,6 +232,23 @@ fn expect_documents(config: &RunConfig, documents: &[Document]) -> Result<()> {
     match last {
         Some(error) if !any => Err(error),
         _ => Ok(()),
+    }
+}
+
+/// How many of these documents each rule rejected, for a message.
+fn rules<'a>(documents: impl Iterator<Item = &'a Document>) -> String {
+    let mut counts = std::collections::BTreeMap::new();
+    for refusal in documents.filter_map(|document| document.candidate.refused.as_ref()) {
+        *counts.entry(refusal.rule).or_insert(0u64) += 1;
+    }
+    let counts: Vec<_> = counts
+        .into_iter()
+        .map(|(rule, count)| format!("{rule} {count}"))
+        .collect();
+    if counts.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", counts.join(", "))
     }
 }
 

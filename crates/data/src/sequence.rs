@@ -234,7 +234,7 @@ impl SequenceStore {
         let tokens = self.chunks[0].0.tokens(&raw);
         if let Some(token) = tokens.iter().find(|&&token| token >= self.vocabulary) {
             let reason = format!(
-                "step {step} holds token {token}, the vocabulary {}",
+                "step {step} holds token {token}, but the vocabulary has only {} tokens",
                 self.vocabulary
             );
             return Err(Error::Inconsistent {

@@ -15,6 +15,20 @@ pub enum EvalError {
     /// The model cannot be built or fed.
     #[error(transparent)]
     Model(#[from] glasswork_model::ModelError),
+    /// A checkpoint of another model.
+    #[error("{path} does not fit the model of the run: {problem}")]
+    Foreign {
+        /// The checkpoint's file.
+        path: std::path::PathBuf,
+        /// The first tensor that does not fit.
+        problem: glasswork_model::ModelError,
+    },
+    /// The run has no checkpoint at all.
+    #[error("{path} holds no checkpoint")]
+    NoCheckpoints {
+        /// The run's directory.
+        path: std::path::PathBuf,
+    },
     /// The run has no such checkpoint.
     #[error("there is no checkpoint at step {step}; there are: {there}")]
     NoCheckpoint {
@@ -32,6 +46,11 @@ impl EvalError {
             Self::Release(error) => error.hint(),
             Self::Data(error) => error.hint(),
             Self::Model(_) => None,
+            Self::Foreign { .. } => Some(
+                "the checkpoint belongs to another run, or run.toml was edited: restore the one that is wrong"
+                    .to_owned(),
+            ),
+            Self::NoCheckpoints { .. } => Some("run `glasswork train` first".to_owned()),
             Self::NoCheckpoint { .. } => Some("name one of them with `--steps`".to_owned()),
         }
     }

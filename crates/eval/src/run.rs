@@ -42,6 +42,9 @@ pub fn evaluate(
     watch: &dyn Watch,
 ) -> Result<Vec<(u64, Vec<HeldOutScore>)>, EvalError> {
     let there = layout::checkpoint_steps(dir)?;
+    if there.is_empty() {
+        return Err(EvalError::NoCheckpoints { path: dir.into() });
+    }
     if let Some(&step) = steps.iter().find(|step| !there.contains(step)) {
         let there = there
             .iter()
@@ -129,6 +132,10 @@ impl<'a> Evaluator<'a> {
         let layout = Arc::clone(self.engine.layout());
         let weights = Parameters::from_source(&layout, checkpoint.model.names(), |name| {
             checkpoint.model.f32(name).ok()
+        })
+        .map_err(|problem| EvalError::Foreign {
+            path: checkpoint.model.path().to_owned(),
+            problem,
         })?;
         let scores = self.held_out(&weights)?;
         let (samples, verbatim) = self.samples(&weights, last)?;

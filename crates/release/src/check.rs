@@ -8,14 +8,13 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::canonical;
+use crate::checkpoint;
 use crate::core_index::{CoreEntry, CoreIndex, Tree};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::layout::{self, Part};
 use crate::seal::ReleaseIndex;
-use crate::{checkpoint, files};
 
 mod history;
 mod sequence;
@@ -71,7 +70,8 @@ pub fn check_with_progress(
     pinned_root: Option<Digest>,
     progress: &dyn Fn(Progress<'_>),
 ) -> Result<CheckReport> {
-    let core = read_core(dir)?;
+    // The release itself may be reached by a link: the caller named it. Nothing inside may be one.
+    let core = CoreIndex::read_bytes(dir)?;
     let mut report = CheckReport {
         root: Digest::of(&core),
         pinned: pinned_root.is_some(),
@@ -121,7 +121,7 @@ pub fn check_with_progress(
     Ok(report)
 }
 
-const PINNED: &str = "root (digest of core.json) against the pinned one";
+const PINNED: &str = "root (digest of core.json) against the announced one";
 
 /// The order of findings: what the trusted root says, then what names a tensor, a step, a file.
 fn rank(finding: &Finding) -> u8 {
@@ -130,31 +130,6 @@ fn rank(finding: &Finding) -> u8 {
         f if f.tensor.is_some() => 1,
         f if f.step.is_some() => 2,
         _ => 3,
-    }
-}
-
-fn read_core(dir: &Path) -> Result<Vec<u8>> {
-    let metadata = dir
-        .symlink_metadata()
-        .map_err(|e| Error::io("open", dir, 0, e))?;
-    // The release itself may be reached by a link: the caller named it. Nothing inside may be one.
-    if !metadata.is_dir() && !dir.is_dir() {
-        return Err(Error::NotARelease {
-            path: dir.into(),
-            problem: "is not a directory".into(),
-        });
-    }
-    let path = dir.join(layout::CORE);
-    match files::read(&path, canonical::MAX_DOCUMENT as u64) {
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            let problem =
-                "holds no core.json: it is not a release, or its run is not finished".into();
-            Err(Error::NotARelease {
-                path: dir.into(),
-                problem,
-            })
-        }
-        result => result,
     }
 }
 

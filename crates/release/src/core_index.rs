@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -73,10 +74,32 @@ impl CoreIndex {
 
     /// Reads `core.json` of a release and checks it as [`CoreIndex::parse`] does.
     pub fn load(dir: &Path) -> Result<Self> {
-        Self::parse(&files::read(
-            &dir.join(layout::CORE),
-            canonical::MAX_DOCUMENT as u64,
-        )?)
+        Self::parse(&Self::read_bytes(dir)?)
+    }
+
+    /// The bytes of a release's `core.json`; [`Error::NotARelease`] where there is none.
+    pub(crate) fn read_bytes(dir: &Path) -> Result<Vec<u8>> {
+        let problem = if dir.is_dir() {
+            "holds no core.json: it is not a release, or its run is not finished"
+        } else if dir.exists() {
+            "is not a directory"
+        } else {
+            "does not exist"
+        };
+        match files::read(&dir.join(layout::CORE), canonical::MAX_DOCUMENT as u64) {
+            Err(Error::Io { source, .. })
+                if matches!(
+                    source.kind(),
+                    ErrorKind::NotFound | ErrorKind::NotADirectory
+                ) =>
+            {
+                Err(Error::NotARelease {
+                    path: dir.into(),
+                    problem: problem.into(),
+                })
+            }
+            result => result,
+        }
     }
 
     /// Parses an index: format number first, canonical form, valid core paths in strictly ascending order.

@@ -191,7 +191,7 @@ pub enum Error {
         hint: Option<String>,
     },
     /// A run that cannot be sealed, or a directory that is not a release.
-    #[error("{}: {problem}", path.display())]
+    #[error("{} {problem}", path.display())]
     NotARelease {
         /// The directory.
         path: PathBuf,
@@ -242,7 +242,7 @@ impl Error {
             Self::BadDigest { .. } => {
                 "copy the digest again, whole; `glasswork check` prints the root of a release".into()
             }
-            Self::NotARelease { .. } => "finish the run first: `glasswork train` seals it after the last step".into(),
+            Self::NotARelease { .. } => "name the directory of a release; a run becomes one when `glasswork train` has done its last step".into(),
             Self::UnknownFile { .. } => "move the file out of the run directory, then run the same command again".into(),
             Self::Config { hint, .. } => return hint.clone(),
             _ => return None,

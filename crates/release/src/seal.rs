@@ -49,7 +49,8 @@ pub fn seal(dir: &Path, name: &str) -> Result<Digest> {
     let config = RunConfig::load(&dir.join(layout::RUN))?;
     expect_finished(dir, &config)?;
     atomic::sweep_stale(dir)?;
-    let root = CoreIndex::build(dir)?.write(dir)?;
+    let core = CoreIndex::build(dir)?;
+    let root = core.root()?;
     let annexes = Tree::walk(dir)?.files.into_keys();
     let annexes = annexes
         .filter(|p| layout::part(p) == Part::Annex && p != layout::RELEASE)
@@ -65,7 +66,8 @@ pub fn seal(dir: &Path, name: &str) -> Result<Digest> {
     })?;
     json.push(b'\n');
     atomic::write_file(&dir.join(layout::RELEASE), &json)?;
-    Ok(root)
+    // Last, because it is what makes the directory a release: where it lies, nothing is missing.
+    core.write(dir)
 }
 
 fn expect_finished(dir: &Path, config: &RunConfig) -> Result<()> {
@@ -92,7 +94,7 @@ fn expect_finished(dir: &Path, config: &RunConfig) -> Result<()> {
     });
     if last != Some(steps) {
         return Err(fail(format!(
-            "its ledger ends at step {}, not {steps}",
+            "has a ledger that ends at step {}, not {steps}",
             last.unwrap_or(0)
         )));
     }

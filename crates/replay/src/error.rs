@@ -37,7 +37,7 @@ impl ReplayError {
             Self::Train(error) => error.hint(),
             Self::Model(_) => None,
             Self::NoSegment { .. } => Some(
-                "segments are numbered from 1; `glasswork check` lists the checkpoints".to_owned(),
+                "segments are numbered from 1: number N ends at the N-th checkpoint after the initialisation".to_owned(),
             ),
         }
     }

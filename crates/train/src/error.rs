@@ -16,13 +16,23 @@ pub enum TrainError {
     /// The model cannot be built or fed.
     #[error(transparent)]
     Model(#[from] glasswork_model::ModelError),
-    /// The tokenizer made more tokens than the model has rows.
-    #[error("the sequence holds token {token}, but the model's vocabulary is {vocabulary}")]
+    /// The data was prepared with a vocabulary of another size.
+    #[error(
+        "the prepared data has a tokenizer of {tokenizer} tokens, model.vocabulary is {vocabulary}"
+    )]
     Vocabulary {
-        /// Largest token seen.
-        token: u32,
+        /// Tokens of the tokenizer.
+        tokenizer: usize,
         /// Rows of the model's tables.
         vocabulary: usize,
+    },
+    /// A checkpoint of another model.
+    #[error("{path} does not fit the model of the run: {problem}")]
+    Checkpoint {
+        /// The checkpoint's file.
+        path: PathBuf,
+        /// The first tensor that does not fit.
+        problem: glasswork_model::ModelError,
     },
     /// The data has other rows than the run consumes.
     #[error(
@@ -72,6 +82,10 @@ impl TrainError {
             Self::Release(error) => error.hint(),
             Self::Data(error) => error.hint(),
             Self::Model(_) => None,
+            Self::Checkpoint { .. } => Some(
+                "the checkpoint belongs to another run, or run.toml was edited: restore the one that is wrong"
+                    .to_owned(),
+            ),
             Self::Vocabulary { .. } | Self::Sequence { .. } => {
                 Some("prepare the data again with this run.toml: `glasswork prep RUN.toml`".to_owned())
             }

@@ -1,7 +1,7 @@
 //! The run: resume, steps, checkpoints, metrics, ledger, seal.
 
 use crate::{Stepper, TrainError, TrainState};
-use glasswork_data::SequenceStore;
+use glasswork_data::{SequenceStore, Tokenizer};
 use glasswork_kernels::{PROFILE_F32_V1, Pool};
 use glasswork_model::{Engine, ModelConfig, config_json};
 use glasswork_release::checkpoint::{Commitment, read_checkpoint};
@@ -103,6 +103,14 @@ impl<'a> Run<'a> {
             return Err(TrainError::Profile(config.profile));
         }
         let model = ModelConfig::from_run(&config)?;
+        let tokenizer = Tokenizer::open(&dir.join(layout::TOKENIZER))?.vocabulary();
+        if tokenizer != model.vocabulary {
+            let vocabulary = model.vocabulary;
+            return Err(TrainError::Vocabulary {
+                tokenizer,
+                vocabulary,
+            });
+        }
         let store = SequenceStore::open(dir)?;
         let (needed, needed_tokens) = (config.rows(), config.model.sequence + 1);
         if store.rows() < needed || store.row_tokens() != needed_tokens {

@@ -5,7 +5,7 @@ use glasswork_model::{Engine, Layout, ModelConfig, Parameters, initialise};
 use glasswork_release::checkpoint::{
     Checkpoint, CheckpointInputs, CheckpointManifest, Commitment, write_checkpoint,
 };
-use glasswork_release::safetensors::TensorView;
+use glasswork_release::safetensors::{SafeTensors, TensorView};
 use glasswork_release::state::{TensorEntry, state_digest};
 use glasswork_release::{Digest, Dtype};
 use rayon::prelude::*;
@@ -51,9 +51,14 @@ impl TrainState {
         checkpoint: &Checkpoint,
         layout: &Arc<Layout>,
     ) -> Result<Self, TrainError> {
+        let foreign = |file: &SafeTensors| {
+            let path = file.path().to_owned();
+            move |problem| TrainError::Checkpoint { path, problem }
+        };
         let weights = Parameters::from_source(layout, checkpoint.model.names(), |name| {
             checkpoint.model.f32(name).ok()
-        })?;
+        })
+        .map_err(foreign(&checkpoint.model))?;
         let optimizer = |prefix: &str| {
             let names = checkpoint
                 .optimizer
@@ -62,6 +67,7 @@ impl TrainState {
             Parameters::from_source(layout, names, |name| {
                 checkpoint.optimizer.f32(&format!("{prefix}{name}")).ok()
             })
+            .map_err(foreign(&checkpoint.optimizer))
         };
         Ok(Self {
             step: checkpoint.manifest.step,

@@ -47,7 +47,10 @@ fn text(report: &CheckReport, output: &Output) -> String {
             "self-consistent; publisher unverified (announce the root above, check with --root)"
                 .to_owned()
         }
-        (false, _) => format!("{} things differ", report.findings.len()),
+        (false, _) => match report.findings.len() {
+            1 => "1 thing differs".to_owned(),
+            count => format!("{count} things differ"),
+        },
     });
     text
 }

@@ -34,14 +34,14 @@ pub(super) fn run(args: &ExportArgs, output: &Output) -> Result<ExitCode, Failur
         None => {
             return Err(Failure::new(
                 format!("{} holds no checkpoint", args.release.display()),
-                None,
+                Some("run `glasswork train` first".to_owned()),
             ));
         }
     };
     if args.output.exists() {
         let hint = Some("name a folder that does not exist yet".to_owned());
         return Err(Failure::new(
-            format!("{} exists", args.output.display()),
+            format!("{} exists already", args.output.display()),
             hint,
         ));
     }

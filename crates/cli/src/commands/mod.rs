@@ -16,6 +16,7 @@ use crate::args::{Command, ExportCommand};
 use crate::failure::Failure;
 use crate::output::Output;
 use glasswork_release::Digest;
+use glasswork_release::config::RunConfig;
 use glasswork_release::core_index::CoreIndex;
 use std::path::Path;
 use std::process::ExitCode;
@@ -36,6 +37,20 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<ExitCode, Failure
     }
 }
 
+/// The run file that a person named.
+fn load_run(path: &Path) -> Result<RunConfig, Failure> {
+    let example = "name a run file; examples/demo/run.toml explains every line of one";
+    if path.is_dir() {
+        let message = format!("{} is a directory, not a run file", path.display());
+        return Err(Failure::new(message, Some(example.to_owned())));
+    }
+    if !path.exists() {
+        let message = format!("there is no run file {}", path.display());
+        return Err(Failure::new(message, Some(example.to_owned())));
+    }
+    Ok(RunConfig::load(path)?)
+}
+
 /// The root digest that a person typed.
 fn parse_root(root: Option<&String>) -> Result<Option<Digest>, Failure> {
     root.map(|text| {
@@ -54,7 +69,7 @@ fn own_root(release: &Path) -> Result<Digest, Failure> {
     Ok(CoreIndex::load(release)?.root()?)
 }
 
-/// Refuses to go on with a release whose root is not the pinned one.
+/// Refuses to go on with a release whose root is not the announced one.
 fn require_root(release: &Path, pinned: Option<Digest>) -> Result<Digest, Failure> {
     let root = own_root(release)?;
     match pinned {

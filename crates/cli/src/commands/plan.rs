@@ -1,11 +1,11 @@
 //! `plan`: what a run will need.
 
+use super::load_run;
 use crate::args::PlanArgs;
 use crate::failure::Failure;
 use crate::machine;
 use crate::output::{Output, bytes, duration, grouped};
 use glasswork_model::{Engine, Layout, ModelConfig, Parameters, initialise};
-use glasswork_release::config::RunConfig;
 use glasswork_release::layout;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -41,7 +41,7 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
     } else {
         args.run.clone()
     };
-    let run = RunConfig::load(&file)?;
+    let run = load_run(&file)?;
     let model = ModelConfig::from_run(&run)?;
     let pool = machine::pool(&args.compute)?;
     let places = Layout::new(&model);

@@ -1,18 +1,18 @@
 //! `prep`: text, licences, tokenizer, order.
 
+use super::load_run;
 use crate::args::PrepArgs;
 use crate::failure::Failure;
 use crate::machine;
 use crate::output::{Output, bytes, grouped};
 use crate::progress::Stages;
 use glasswork_data::{PrepReport, prep};
-use glasswork_release::config::RunConfig;
 use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 pub(super) fn run(args: PrepArgs, output: &Output) -> Result<ExitCode, Failure> {
-    let config = RunConfig::load(&args.run)?;
+    let config = load_run(&args.run)?;
     let places = machine::places(args.cargo_home, args.rust_docs)?;
     let directory = machine::run_directory(args.output, &config.name);
     let base = args.run.parent().unwrap_or(Path::new("."));

@@ -33,7 +33,7 @@ pub(super) fn run(args: &ReplayArgs, output: &Output) -> Result<ExitCode, Failur
     let all = segments(release)?;
     let (chosen, how) = match &args.segments {
         Some(text) => (parse_segments(text, &all)?, "named"),
-        None => (draw(args.sample, &all)?, "random"),
+        None => (draw(args.sample as usize, &all)?, "random"),
     };
     let pool = machine::pool(&args.compute)?;
     let micro_batch = args.compute.micro_batch as usize;

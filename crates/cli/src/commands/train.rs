@@ -1,5 +1,6 @@
 //! `train`: from prepared data to a sealed release.
 
+use super::load_run;
 use crate::args::TrainArgs;
 use crate::code;
 use crate::failure::Failure;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 const MAX_LOG: u64 = 16 << 20;
 
 pub(super) fn run(args: TrainArgs, output: &Output) -> Result<ExitCode, Failure> {
-    let config = RunConfig::load(&args.run)?;
+    let config = load_run(&args.run)?;
     let directory = machine::run_directory(args.output, &config.name);
     require_prepared(&directory, &config)?;
     let pool = machine::pool(&args.compute)?;

@@ -20,7 +20,10 @@ pub(crate) fn flip(path: &Path, at: usize) {
 /// Flips a low bit in the fourth element of a tensor.
 pub(crate) fn flip_tensor(path: &Path, tensor: &str) {
     let tensors = SafeTensors::open(path).expect("opens");
-    let data: u64 = tensors.names().map(|name| tensors.bytes(name).expect("there").len() as u64).sum();
+    let data: u64 = tensors
+        .names()
+        .map(|name| tensors.bytes(name).expect("there").len() as u64)
+        .sum();
     let header = std::fs::metadata(path).expect("there").len() - data;
     let start = tensors.info(tensor).expect("there").range.0;
     flip(path, usize::try_from(header + start).expect("small") + 12);
@@ -54,7 +57,11 @@ pub(crate) fn correct_manifest(release: &Path, step: u64) -> CheckpointManifest 
         tensor.digest = Digest::of(file.bytes(&tensor.name).expect("there"));
     }
     manifest.state_digest = manifest.computed_state_digest();
-    atomic::write_file(&path, &canonical::to_canonical(&manifest).expect("plain data")).expect("writes");
+    atomic::write_file(
+        &path,
+        &canonical::to_canonical(&manifest).expect("plain data"),
+    )
+    .expect("writes");
     manifest
 }
 
@@ -63,7 +70,10 @@ pub(crate) fn correct_manifest(release: &Path, step: u64) -> CheckpointManifest 
 pub(crate) fn correct_everything(release: &Path) {
     let config = RunConfig::load(&release.join(layout::RUN)).expect("reads");
     let steps = layout::checkpoint_steps(release).expect("lists");
-    let manifests: Vec<_> = steps.iter().map(|&step| correct_manifest(release, step)).collect();
+    let manifests: Vec<_> = steps
+        .iter()
+        .map(|&step| correct_manifest(release, step))
+        .collect();
     edit_metrics(release, |metrics| {
         for manifest in manifests.iter().filter(|manifest| manifest.step > 0) {
             metrics.rows[manifest.step as usize - 1].state_digest = manifest.state_digest;
@@ -78,8 +88,20 @@ pub(crate) fn correct_everything(release: &Path) {
     for event in before.events() {
         match event.clone() {
             Event::Segment { .. } => {}
-            Event::Run { format, config_digest, profile, name, .. } => ledger
-                .append(Event::Run { format, config_digest, profile, sequence_digest, name })
+            Event::Run {
+                format,
+                config_digest,
+                profile,
+                name,
+                ..
+            } => ledger
+                .append(Event::Run {
+                    format,
+                    config_digest,
+                    profile,
+                    sequence_digest,
+                    name,
+                })
                 .expect("appends"),
             other => ledger.append(other).expect("appends"),
         }
@@ -99,8 +121,14 @@ pub(crate) fn correct_everything(release: &Path) {
         manifest.parent = inputs.parent;
         manifest.commitment = inputs.commitment();
         manifest.tokens = to * config.tokens_per_step();
-        let path = release.join(layout::checkpoint_dir(to)).join(layout::MANIFEST);
-        atomic::write_file(&path, &canonical::to_canonical(&manifest).expect("plain data")).expect("writes");
+        let path = release
+            .join(layout::checkpoint_dir(to))
+            .join(layout::MANIFEST);
+        atomic::write_file(
+            &path,
+            &canonical::to_canonical(&manifest).expect("plain data"),
+        )
+        .expect("writes");
         let segment = Event::Segment {
             from,
             to,

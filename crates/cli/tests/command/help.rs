@@ -6,7 +6,12 @@ use crate::corpus::{Answer, glasswork};
 
 fn help(arguments: &[&str]) -> String {
     let directory = tempfile::tempdir().expect("a directory");
-    Answer::of(&mut glasswork(directory.path(), &[arguments, &["--help"]].concat())).exits(0).out
+    Answer::of(&mut glasswork(
+        directory.path(),
+        &[arguments, &["--help"]].concat(),
+    ))
+    .exits(0)
+    .out
 }
 
 #[test]
@@ -49,33 +54,15 @@ fn of_report() {
     Usage: glasswork report [OPTIONS] <RELEASE>
 
     Arguments:
-      <RELEASE>
-              The release
+      <RELEASE>  The directory of a release
 
     Options:
-          --json
-              Print the result as JSON
-
-      -o, --output <OUTPUT>
-              Where to write the page [default: RELEASE/report.html]
-
-          --lang <LANG>
-              Language that the page opens in
-
-              Possible values:
-              - ja: Japanese
-              - en: English
-              
-              [default: en]
-
-          --criteria <CRITERIA>
-              Criteria of the decision [default: the ones that the page prints]
-
-          --root <ROOT>
-              Root digest that the publisher announced
-
-      -h, --help
-              Print help (see a summary with '-h')
+          --json             Print the result as JSON
+      -o, --output <FILE>    Where to write the page [default: RELEASE/report.html]
+          --lang <LANG>      Language that the page opens in [default: en] [possible values: ja, en]
+          --criteria <FILE>  Criteria of the decision [default: the ones that the page prints]
+          --root <DIGEST>    Root digest that the publisher announced
+      -h, --help             Print help
     ");
 }
 
@@ -87,12 +74,12 @@ fn of_check() {
     Usage: glasswork check [OPTIONS] <RELEASE>
 
     Arguments:
-      <RELEASE>  The release
+      <RELEASE>  The directory of a release
 
     Options:
-          --json         Print the result as JSON
-          --root <ROOT>  Root digest that the publisher announced; without it the publisher stays unverified
-      -h, --help         Print help
+          --json           Print the result as JSON
+          --root <DIGEST>  Root digest that the publisher announced; without it the publisher stays unverified
+      -h, --help           Print help
     ");
 }
 
@@ -104,13 +91,13 @@ fn of_replay() {
     Usage: glasswork replay [OPTIONS] <RELEASE>
 
     Arguments:
-      <RELEASE>  The release
+      <RELEASE>  The directory of a release
 
     Options:
           --json                       Print the result as JSON
-          --segments <SEGMENTS>        Segments to recompute, as in `3..5` or `2,7`; segment 1 starts at the initialisation
-          --sample <SAMPLE>            Recompute so many segments, drawn by this machine's own randomness, long ones more often [default: 1]
-          --root <ROOT>                Root digest that the publisher announced
+          --segments <WHICH>           Segments to recompute, as in `3..5` or `2,7`; segment 1 starts at the initialisation
+          --sample <COUNT>             Recompute so many segments, drawn by this machine's own randomness, long ones more often [default: 1]
+          --root <DIGEST>              Root digest that the publisher announced
           --no-record                  Only compare: leave no statement under attestations/
           --threads <THREADS>          Threads [default: all cores]
           --micro-batch <MICRO_BATCH>  Sequences computed at a time; less needs less memory [default: 4]
@@ -126,11 +113,11 @@ fn of_eval() {
     Usage: glasswork eval [OPTIONS] <RELEASE>
 
     Arguments:
-      <RELEASE>  The release
+      <RELEASE>  The directory of a release
 
     Options:
           --json                       Print the result as JSON
-          --steps <STEPS>              Checkpoints to score, by step [default: all]
+          --steps <STEPS>              Checkpoints to score, by step, as in `0,200,400` [default: all]
           --threads <THREADS>          Threads [default: all cores]
           --micro-batch <MICRO_BATCH>  Sequences computed at a time; less needs less memory [default: 4]
       -h, --help                       Print help
@@ -145,7 +132,7 @@ fn of_trace() {
     Usage: glasswork trace [OPTIONS] --step <STEP> <RELEASE>
 
     Arguments:
-      <RELEASE>  The release
+      <RELEASE>  The directory of a release
 
     Options:
           --json         Print the result as JSON
@@ -159,10 +146,10 @@ fn of_plan() {
     assert_snapshot!(help(&["plan"]), @r"
     Tell size, memory, disk and time before anything runs
 
-    Usage: glasswork plan [OPTIONS] <RUN>
+    Usage: glasswork plan [OPTIONS] <RUN.toml>
 
     Arguments:
-      <RUN>  A run file or a release
+      <RUN.toml>  A run file or a release
 
     Options:
           --json                       Print the result as JSON
@@ -177,18 +164,18 @@ fn of_prep() {
     assert_snapshot!(help(&["prep"]), @r"
     Collect the text, check licences, make the training sequence
 
-    Usage: glasswork prep [OPTIONS] <RUN>
+    Usage: glasswork prep [OPTIONS] <RUN.toml>
 
     Arguments:
-      <RUN>  The run file
+      <RUN.toml>  The run file
 
     Options:
-          --json                     Print the result as JSON
-      -o, --output <OUTPUT>          Where the release grows [default: runs/NAME, the name from the run file]
-          --cargo-home <CARGO_HOME>  Cargo's home, where downloaded crates lie [default: $CARGO_HOME or ~/.cargo]
-          --rust-docs <RUST_DOCS>    The toolchain's HTML documentation [default: share/doc/rust/html of `rustc --print sysroot`]
-          --threads <THREADS>        Threads [default: all cores]
-      -h, --help                     Print help
+          --json                    Print the result as JSON
+      -o, --output <DIRECTORY>      Where the release grows [default: runs/NAME, the name from the run file]
+          --cargo-home <DIRECTORY>  Cargo's home, where downloaded crates lie [default: $CARGO_HOME or ~/.cargo]
+          --rust-docs <DIRECTORY>   The toolchain's HTML documentation [default: share/doc/rust/html of `rustc --print sysroot`]
+          --threads <THREADS>       Threads [default: all cores]
+      -h, --help                    Print help
     ");
 }
 
@@ -197,14 +184,14 @@ fn of_train() {
     assert_snapshot!(help(&["train"]), @r"
     Train, with checkpoints and ledger; goes on where it was stopped
 
-    Usage: glasswork train [OPTIONS] <RUN>
+    Usage: glasswork train [OPTIONS] <RUN.toml>
 
     Arguments:
-      <RUN>  The run file
+      <RUN.toml>  The run file
 
     Options:
           --json                       Print the result as JSON
-      -o, --output <OUTPUT>            Where the release grows [default: runs/NAME, the name from the run file]
+      -o, --output <DIRECTORY>         Where the release grows [default: runs/NAME, the name from the run file]
           --threads <THREADS>          Threads [default: all cores]
           --micro-batch <MICRO_BATCH>  Sequences computed at a time; less needs less memory [default: 4]
       -h, --help                       Print help
@@ -236,7 +223,7 @@ fn of_demo() {
 
     Options:
           --json                       Print the result as JSON
-      -o, --output <OUTPUT>            Where the release grows [default: runs/demo]
+      -o, --output <DIRECTORY>         Where the release grows [default: runs/demo]
           --threads <THREADS>          Threads [default: all cores]
           --micro-batch <MICRO_BATCH>  Sequences computed at a time; less needs less memory [default: 4]
       -h, --help                       Print help
@@ -248,15 +235,15 @@ fn of_export_hf() {
     assert_snapshot!(help(&["export", "hf"]), @r"
     A folder that `transformers` loads
 
-    Usage: glasswork export hf [OPTIONS] --output <OUTPUT> <RELEASE>
+    Usage: glasswork export hf [OPTIONS] --output <DIRECTORY> <RELEASE>
 
     Arguments:
-      <RELEASE>  The release
+      <RELEASE>  The directory of a release
 
     Options:
-          --json             Print the result as JSON
-          --step <STEP>      Checkpoint to export, by step [default: the last]
-      -o, --output <OUTPUT>  The folder to make; must not exist
-      -h, --help             Print help
+          --json                Print the result as JSON
+          --step <STEP>         Checkpoint to export, by step [default: the last]
+      -o, --output <DIRECTORY>  The folder to make; must not exist
+      -h, --help                Print help
     ");
 }

@@ -3,7 +3,8 @@
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::corpus::{Corpus, Trained, glasswork, listing, trained};
+use crate::corpus::{Corpus, Trained, copy, glasswork, listing, trained};
+use crate::forger::flip;
 
 /// Kills that must have hit a run at work.
 const KILLS: usize = 10;
@@ -96,6 +97,34 @@ fn kills_during_preparation_leave_nothing_that_counts() {
         corpus.prep().exits(0);
     }
     same_as(&whole, &corpus, &format!("killed after {moments:?}"));
+}
+
+#[test]
+fn a_kill_between_the_last_step_and_the_seal_loses_nothing() {
+    let whole = trained();
+    let corpus = Corpus::new();
+    for missing in [&["core.json"][..], &["core.json", "release.json"]] {
+        copy(&whole.corpus.release(), &corpus.release());
+        for file in missing {
+            std::fs::remove_file(corpus.release().join(file)).expect("removes");
+        }
+        same_as(&whole, &corpus, &format!("without {missing:?}"));
+        assert!(corpus.release().join("release.json").exists());
+    }
+}
+
+#[test]
+fn training_again_does_not_bless_what_was_changed() {
+    let whole = trained();
+    let corpus = Corpus::new();
+    copy(&whole.corpus.release(), &corpus.release());
+    let path = corpus
+        .release()
+        .join("checkpoints/step-000005/model.safetensors");
+    let length = std::fs::metadata(&path).expect("there").len() as usize;
+    flip(&path, length - 1);
+    assert_eq!(corpus.train(&[]).exits(0).json()["root"], whole.root);
+    corpus.glasswork(&["check", "runs/tiny"]).exits(3);
 }
 
 #[test]

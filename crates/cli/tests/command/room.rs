@@ -10,24 +10,43 @@ use crate::corpus::{Answer, Corpus, listing, trained};
 fn limited(corpus: &Corpus, blocks: u32, arguments: &str) -> Answer {
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" {arguments}");
     let mut command = Command::new("sh");
-    command.current_dir(corpus.path()).env("NO_COLOR", "1").env_remove("GLASSWORK_ISA");
+    command
+        .current_dir(corpus.path())
+        .env("NO_COLOR", "1")
+        .env_remove("GLASSWORK_ISA");
     Answer::of(command.args(["-c", &script, env!("CARGO_BIN_EXE_glasswork")]))
 }
 
 #[track_caller]
 fn says_no_room(answer: &Answer) {
     assert_eq!(answer.code, Some(1), "{}{}", answer.out, answer.err);
-    assert!(answer.err.contains("error: no room to write "), "{}", answer.err);
-    assert!(answer.err.contains("hint: free some space"), "{}", answer.err);
+    assert!(
+        answer.err.contains("error: no room to write "),
+        "{}",
+        answer.err
+    );
+    assert!(
+        answer.err.contains("hint: free some space"),
+        "{}",
+        answer.err
+    );
 }
 
 #[test]
 fn no_room_for_the_data_leaves_nothing() {
     let corpus = Corpus::new();
     for blocks in [1, 2, 6, 12] {
-        let answer = limited(&corpus, blocks, "prep run.toml --cargo-home cargo --rust-docs docs/html");
+        let answer = limited(
+            &corpus,
+            blocks,
+            "prep run.toml --cargo-home cargo --rust-docs docs/html",
+        );
         says_no_room(&answer);
-        assert!(listing(&corpus.release()).is_empty(), "{:?}", listing(&corpus.release()));
+        assert!(
+            listing(&corpus.release()).is_empty(),
+            "{:?}",
+            listing(&corpus.release())
+        );
     }
     corpus.prep().exits(0);
 }
@@ -40,8 +59,15 @@ fn no_room_for_a_checkpoint_leaves_what_was_whole() {
     let prepared = listing(&corpus.release());
     for blocks in [1, 30, 300] {
         says_no_room(&limited(&corpus, blocks, "train run.toml"));
-        let new: Vec<_> = listing(&corpus.release()).into_iter().filter(|name| !prepared.contains(name)).collect();
-        assert!(new.iter().all(|name| name == "code.json" || name == "ledger.jsonl"), "{new:?}");
+        let new: Vec<_> = listing(&corpus.release())
+            .into_iter()
+            .filter(|name| !prepared.contains(name))
+            .collect();
+        assert!(
+            new.iter()
+                .all(|name| name == "code.json" || name == "ledger.jsonl"),
+            "{new:?}"
+        );
     }
     let said = corpus.train(&[]).exits(0).json();
     assert_eq!(said["state_digest"], whole.state_digest);
@@ -54,14 +80,33 @@ fn on_a_small_disk(corpus: &Corpus, script: &str) -> Option<Answer> {
     std::fs::create_dir_all(corpus.path().join("small")).expect("creates");
     let script = format!("mount -t tmpfs -o size=64m tmpfs small || exit 99\n{script}");
     let mut command = Command::new("unshare");
-    command.args(["--map-root-user", "--mount", "sh", "-c", &script, env!("CARGO_BIN_EXE_glasswork")]);
-    command.current_dir(corpus.path()).env("NO_COLOR", "1").env_remove("GLASSWORK_ISA");
-    let Ok(output) = command.output() else { return None };
+    command.args([
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        &script,
+        env!("CARGO_BIN_EXE_glasswork"),
+    ]);
+    command
+        .current_dir(corpus.path())
+        .env("NO_COLOR", "1")
+        .env_remove("GLASSWORK_ISA");
+    let Ok(output) = command.output() else {
+        return None;
+    };
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    let answer = Answer { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) };
+    let answer = Answer {
+        code: output.status.code(),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    };
     let refused = answer.code == Some(99) || answer.err.starts_with("unshare:");
     if refused {
-        println!("skipped: no mount of one's own on this machine: {}", answer.err);
+        println!(
+            "skipped: no mount of one's own on this machine: {}",
+            answer.err
+        );
     }
     (!refused).then_some(answer)
 }
@@ -85,16 +130,39 @@ fn a_disk_that_fills_up_in_the_middle_keeps_the_last_checkpoint() {
         echo "second $?"
         "$0" check small/tiny --root "$(sed -n 's/^  "root": "\(.*\)",*$/\1/p' small/tiny/release.json)"
     "#;
-    let Some(answer) = on_a_small_disk(&corpus, script) else { return };
+    let Some(answer) = on_a_small_disk(&corpus, script) else {
+        return;
+    };
     let answer = answer.exits(0);
-    let read = |name: &str| std::fs::read_to_string(Path::new(corpus.path()).join(name)).expect("reads");
+    let read =
+        |name: &str| std::fs::read_to_string(Path::new(corpus.path()).join(name)).expect("reads");
     let first = read("first.txt");
-    assert!(first.contains("error: no room to write small/tiny/"), "{first}{}", answer.out);
-    let (before, after) = answer.out.split_once("second 0\n").expect("the second goes through");
-    assert!(before.starts_with("first 1\nstep-000000\nstep-000001\nstep-000005\n"), "{before}");
-    assert!(!before.contains("step-000020") && !before.contains(".tmp"), "{before}");
-    assert!(read("second.txt").contains("going on from checkpoint"), "{}", read("second.txt"));
-    assert!(after.contains(&whole.state_digest) || before.contains(&whole.state_digest), "{after}");
+    assert!(
+        first.contains("error: no room to write small/tiny/"),
+        "{first}{}",
+        answer.out
+    );
+    let (before, after) = answer
+        .out
+        .split_once("second 0\n")
+        .expect("the second goes through");
+    assert!(
+        before.starts_with("first 1\nstep-000000\nstep-000001\nstep-000005\n"),
+        "{before}"
+    );
+    assert!(
+        !before.contains("step-000020") && !before.contains(".tmp"),
+        "{before}"
+    );
+    assert!(
+        read("second.txt").contains("going on from checkpoint"),
+        "{}",
+        read("second.txt")
+    );
+    assert!(
+        after.contains(&whole.state_digest) || before.contains(&whole.state_digest),
+        "{after}"
+    );
     assert!(after.contains(&whole.root), "{after}");
 }
 
@@ -109,8 +177,14 @@ fn a_disk_that_is_too_small_is_told_before_anything_is_computed() {
         echo "code $?"
         ls -A small/tiny
     "#;
-    let Some(answer) = on_a_small_disk(&corpus, script) else { return };
-    assert!(answer.out.contains("error: no room to write small/tiny"), "{}", answer.out);
+    let Some(answer) = on_a_small_disk(&corpus, script) else {
+        return;
+    };
+    assert!(
+        answer.out.contains("error: no room to write small/tiny"),
+        "{}",
+        answer.out
+    );
     assert!(answer.out.contains("code 1\n"), "{}", answer.out);
     assert!(!answer.out.contains("checkpoints"), "{}", answer.out);
 }

@@ -9,7 +9,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::corpus::{Answer, Trained, glasswork, trained};
-use crate::forger::{correct_everything, correct_index, correct_manifest, edit_metrics, flip, flip_tensor};
+use crate::forger::{
+    correct_everything, correct_index, correct_manifest, edit_metrics, flip, flip_tensor,
+};
 
 const OPTIMIZER_TENSOR: &str = "optimizer.m.model.layers.1.mlp.up_proj.weight";
 const WEIGHT: &str = "model.layers.0.self_attn.q_proj.weight";
@@ -23,7 +25,10 @@ struct Victim {
 impl Victim {
     fn new() -> Self {
         let whole = trained();
-        Self { copy: whole.copy(), whole }
+        Self {
+            copy: whole.copy(),
+            whole,
+        }
     }
 
     fn release(&self) -> PathBuf {
@@ -37,27 +42,49 @@ impl Victim {
     /// What `check` with the announced root finds; insists on exit code 3.
     #[track_caller]
     fn findings(&self) -> Findings {
-        let answer = self.glasswork(&["check", "tiny", "--root", &self.whole.root, "--json"]).exits(3);
-        let said = self.glasswork(&["check", "tiny", "--root", &self.whole.root]).exits(3);
-        let findings = answer.json()["findings"].as_array().expect("a list").clone();
+        let answer = self
+            .glasswork(&["check", "tiny", "--root", &self.whole.root, "--json"])
+            .exits(3);
+        let said = self
+            .glasswork(&["check", "tiny", "--root", &self.whole.root])
+            .exits(3);
+        let findings = answer.json()["findings"]
+            .as_array()
+            .expect("a list")
+            .clone();
         assert!(said.out.contains("differs "), "{}", said.out);
-        Findings { all: findings, said: said.out }
+        Findings {
+            all: findings,
+            said: said.out,
+        }
     }
 
     /// What a replay says of a segment that is not what it claims; insists on exit code 3.
     #[track_caller]
     fn replay(&self, segment: &str) -> String {
-        self.glasswork(&["replay", "tiny", "--segments", segment, "--threads", "1"]).exits(3).out
+        self.glasswork(&["replay", "tiny", "--segments", segment, "--threads", "1"])
+            .exits(3)
+            .out
     }
 
     /// Every digest was corrected: the release agrees with itself, but not with the announced root.
     #[track_caller]
     fn is_well_forged(&self) {
         let plain = self.glasswork(&["check", "tiny"]).exits(0);
-        assert!(plain.out.contains("self-consistent; publisher unverified"), "{}", plain.out);
+        assert!(
+            plain.out.contains("self-consistent; publisher unverified"),
+            "{}",
+            plain.out
+        );
         self.findings().name("core.json", None, None);
-        let replay = self.glasswork(&["replay", "tiny", "--root", &self.whole.root]).exits(3);
-        assert!(replay.err.contains("the publisher announced"), "{}", replay.err);
+        let replay = self
+            .glasswork(&["replay", "tiny", "--root", &self.whole.root])
+            .exits(3);
+        assert!(
+            replay.err.contains("the publisher announced"),
+            "{}",
+            replay.err
+        );
     }
 }
 
@@ -75,11 +102,14 @@ impl Findings {
             (Some(step), Some(first), last) => (first..=last.unwrap_or(first)).contains(&step),
             _ => false,
         };
-        let named = self
-            .all
-            .iter()
-            .any(|f| f["path"] == path && covers(f) && tensor.is_none_or(|tensor| f["tensor"] == tensor));
-        assert!(named, "nothing names {path}, {step:?}, {tensor:?}:\n{}", self.said);
+        let named = self.all.iter().any(|f| {
+            f["path"] == path && covers(f) && tensor.is_none_or(|tensor| f["tensor"] == tensor)
+        });
+        assert!(
+            named,
+            "nothing names {path}, {step:?}, {tensor:?}:\n{}",
+            self.said
+        );
     }
 }
 
@@ -94,14 +124,28 @@ fn a_bit_of_an_optimizer_tensor() {
     flip_tensor(&victim.release().join(&path), OPTIMIZER_TENSOR);
     let findings = victim.findings();
     findings.name(&path, Some(10), Some(OPTIMIZER_TENSOR));
-    let first = findings.said.lines().find(|line| line.starts_with("differs")).expect("a finding");
-    assert!(first.contains(&format!("{path}, step 10, tensor {OPTIMIZER_TENSOR}")), "{first}");
+    let first = findings
+        .said
+        .lines()
+        .find(|line| line.starts_with("differs"))
+        .expect("a finding");
+    assert!(
+        first.contains(&format!("{path}, step 10, tensor {OPTIMIZER_TENSOR}")),
+        "{first}"
+    );
     // Both segments that touch the checkpoint say the same, without any root.
     for segment in ["3", "4"] {
         let said = victim.replay(segment);
-        assert!(said.contains(&format!("diverged at step 10 in tensor {OPTIMIZER_TENSOR} ({path})")), "{said}");
+        assert!(
+            said.contains(&format!(
+                "diverged at step 10 in tensor {OPTIMIZER_TENSOR} ({path})"
+            )),
+            "{said}"
+        );
     }
-    victim.glasswork(&["replay", "tiny", "--segments", "1..2"]).exits(0);
+    victim
+        .glasswork(&["replay", "tiny", "--segments", "1..2"])
+        .exits(0);
 }
 
 #[test]
@@ -111,9 +155,14 @@ fn a_bit_of_a_weight() {
     flip_tensor(&victim.release().join(&path), WEIGHT);
     victim.findings().name(&path, Some(15), Some(WEIGHT));
     let said = victim.replay("4");
-    assert!(said.contains(&format!("diverged at step 15 in tensor {WEIGHT} ({path})")), "{said}");
+    assert!(
+        said.contains(&format!("diverged at step 15 in tensor {WEIGHT} ({path})")),
+        "{said}"
+    );
     // Nothing damaged is passed on.
-    let export = victim.glasswork(&["export", "hf", "tiny", "--step", "15", "-o", "out"]).exits(1);
+    let export = victim
+        .glasswork(&["export", "hf", "tiny", "--step", "15", "-o", "out"])
+        .exits(1);
     assert!(export.err.contains(WEIGHT), "{}", export.err);
     assert!(!victim.copy.path().join("out").exists());
 }
@@ -135,7 +184,9 @@ fn a_bit_of_a_token() {
     let said = victim.replay("3");
     assert!(said.contains("diverged at step 8"), "{said}");
     assert!(said.contains("batch digest"), "{said}");
-    victim.glasswork(&["replay", "tiny", "--segments", "1,2,4,5"]).exits(0);
+    victim
+        .glasswork(&["replay", "tiny", "--segments", "1,2,4,5"])
+        .exits(0);
 }
 
 #[test]
@@ -144,7 +195,10 @@ fn a_metrics_row() {
     edit_metrics(&victim.release(), |metrics| metrics.rows[11].loss -= 0.5);
     victim.findings().name(layout::STEPS, Some(12), None);
     let said = victim.replay("4");
-    assert!(said.contains("diverged at step 12") && said.contains("loss recomputed is"), "{said}");
+    assert!(
+        said.contains("diverged at step 12") && said.contains("loss recomputed is"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -157,7 +211,9 @@ fn any_bit_of_the_metrics_file() {
         victim.findings().name(layout::STEPS, None, None);
         flip(&path, at);
     }
-    victim.glasswork(&["check", "tiny", "--root", &victim.whole.root]).exits(0);
+    victim
+        .glasswork(&["check", "tiny", "--root", &victim.whole.root])
+        .exits(0);
 }
 
 #[test]
@@ -173,9 +229,19 @@ fn a_ledger_line() {
     let findings = victim.findings();
     findings.name(layout::LEDGER, None, None);
     let number = text.lines().count() - 2;
-    assert!(findings.said.contains(&format!("line {number}")), "{}", findings.said);
+    assert!(
+        findings.said.contains(&format!("line {number}")),
+        "{}",
+        findings.said
+    );
     let replay = victim.glasswork(&["replay", "tiny"]).exits(1);
-    assert!(replay.err.contains("hint: the file is damaged or was edited"), "{}", replay.err);
+    assert!(
+        replay
+            .err
+            .contains("hint: the file is damaged or was edited"),
+        "{}",
+        replay.err
+    );
 }
 
 #[test]
@@ -199,7 +265,9 @@ fn a_truncated_file_of_every_kind() {
         victim.findings().name(&path, step, None);
         std::fs::write(release.join(&path), &whole).expect("writes");
     }
-    victim.glasswork(&["check", "tiny", "--root", &victim.whole.root]).exits(0);
+    victim
+        .glasswork(&["check", "tiny", "--root", &victim.whole.root])
+        .exits(0);
 }
 
 /// Puts the checkpoint of step 5 in the place of that of step 10, and the other way round.
@@ -247,11 +315,18 @@ fn the_careful_forger_of_an_optimizer_tensor_is_named_by_a_replay() {
     correct_everything(&victim.release());
     victim.is_well_forged();
     let said = victim.replay("3");
-    assert!(said.contains(&format!("diverged at step 10 in tensor {OPTIMIZER_TENSOR} ({path})")), "{said}");
+    assert!(
+        said.contains(&format!(
+            "diverged at step 10 in tensor {OPTIMIZER_TENSOR} ({path})"
+        )),
+        "{said}"
+    );
     // From the forged state on, the steps do not lead where the metrics say.
     let said = victim.replay("4");
     assert!(said.contains("diverged at step 11"), "{said}");
-    victim.glasswork(&["replay", "tiny", "--segments", "1,2,5"]).exits(0);
+    victim
+        .glasswork(&["replay", "tiny", "--segments", "1,2,5"])
+        .exits(0);
 }
 
 #[test]
@@ -261,7 +336,10 @@ fn the_careful_forger_of_a_loss_is_named_by_a_replay() {
     correct_everything(&victim.release());
     victim.is_well_forged();
     let said = victim.replay("3");
-    assert!(said.contains("diverged at step 7 (metrics/steps.parquet)\n  loss recomputed is "), "{said}");
+    assert!(
+        said.contains("diverged at step 7 (metrics/steps.parquet)\n  loss recomputed is "),
+        "{said}"
+    );
     assert!(said.contains(", recorded is 2.5 "), "{said}");
 }
 
@@ -269,13 +347,20 @@ fn the_careful_forger_of_a_loss_is_named_by_a_replay() {
 fn the_careful_forger_of_a_source_s_loss_is_named_by_a_replay() {
     let victim = Victim::new();
     edit_metrics(&victim.release(), |metrics| {
-        let source = metrics.sources.iter().position(|source| source == "books").expect("there");
+        let source = metrics
+            .sources
+            .iter()
+            .position(|source| source == "books")
+            .expect("there");
         metrics.rows[6].sources[source].loss = 2.5;
     });
     correct_everything(&victim.release());
     victim.is_well_forged();
     let said = victim.replay("3");
-    assert!(said.contains("diverged at step 7 (metrics/steps.parquet)\n  loss/books recomputed is "), "{said}");
+    assert!(
+        said.contains("diverged at step 7 (metrics/steps.parquet)\n  loss/books recomputed is "),
+        "{said}"
+    );
 }
 
 #[test]

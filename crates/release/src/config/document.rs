@@ -64,8 +64,8 @@ impl<'a> Document<'a> {
                 .filter(|_| !key.is_empty())
                 .map(|offset| line_of(self.text, offset)),
             key: if key.is_empty() { "file".into() } else { key },
-            problem: error.message().trim().replace('\n', "; "),
-            hint: None,
+            problem: in_plain_words(error.message()),
+            hint: Some("examples/demo/run.toml shows every key with a value".into()),
         }
     }
 
@@ -109,6 +109,20 @@ impl<'a> Document<'a> {
         }
         found.map(|offset| line_of(self.text, offset))
     }
+}
+
+/// What the parser says, without the names of Rust's types.
+fn in_plain_words(message: &str) -> String {
+    let mut text = message.trim().replace('\n', "; ");
+    for (expected, plain) in [
+        ("expected u64", "expected a whole number"),
+        ("expected usize", "expected a whole number"),
+        ("expected f64", "expected a number"),
+        ("expected a sequence", "expected a list"),
+    ] {
+        text = text.replace(expected, plain);
+    }
+    text
 }
 
 fn line_of(text: &str, offset: usize) -> usize {

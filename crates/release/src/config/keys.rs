@@ -96,6 +96,11 @@ pub(super) fn expect_known_keys(document: &Document<'_>) -> Result<()> {
             return Ok(());
         }
         let hint = match nearest(key, known) {
+            Some(nearest)
+                if section.is_empty() && KEYS.iter().any(|(name, _)| *name == nearest) =>
+            {
+                format!("did you mean the section `{nearest}`?")
+            }
             Some(nearest) => format!("did you mean `{nearest}`?"),
             None => match KEYS
                 .iter()
