@@ -124,6 +124,9 @@ fn package_record(package: SourcePackage) -> PackageRecord {
         licence: package.licence.spdx,
         licence_evidence: package.licence.evidence,
         refused: package.licence.refused.map(|(rule, _)| rule.to_owned()),
+        authors: package.notices.authors,
+        repository: package.notices.repository,
+        licence_files: package.notices.files,
     }
 }
 

@@ -160,6 +160,24 @@ pub struct PackageRecord {
     pub licence_evidence: String,
     /// The rule that refuses the licence; null where it is allowed.
     pub refused: Option<String>,
+    /// Whom its manifest names as authors, in the manifest's order; empty where it names none.
+    pub authors: Vec<String>,
+    /// Where its manifest says that it is developed; null where it does not say.
+    pub repository: Option<String>,
+    /// The licence, copying, copyright and notice files at the top of its archive, by the bytes of their paths.
+    pub licence_files: Vec<LicenceFile>,
+}
+
+/// A file of a package that a notice may have to repeat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LicenceFile {
+    /// Its path inside the package's archive.
+    pub path: String,
+    /// SHA-256 of its bytes.
+    pub sha256: String,
+    /// Its copyright lines, trimmed, in their order.
+    pub copyright: Vec<String>,
 }
 
 impl SourcesFile {

@@ -13,7 +13,7 @@ use glasswork_release::checkpoint::CheckpointManifest;
 use glasswork_release::licence::LicenceClass;
 use glasswork_release::metrics::Metrics;
 use glasswork_release::sources::{
-    LanguageCount, LicenceCount, PackageRecord, PinnedBy, RejectedCount, SourceRecord, SourcesFile,
+    LanguageCount, LicenceCount, LicenceFile, PackageRecord, PinnedBy, RejectedCount, SourceRecord, SourcesFile,
     SplitCount, StageCount,
 };
 use glasswork_release::{Digest, canonical, layout};
@@ -401,6 +401,13 @@ fn sources() -> SourcesFile {
                 licence: Some("MIT".into()),
                 licence_evidence: "Cargo.toml".into(),
                 refused: None,
+                authors: vec!["A. Author <a@example.org>".into()],
+                repository: Some("https://example.org/a".into()),
+                licence_files: vec![LicenceFile {
+                    path: "LICENSE-MIT".into(),
+                    sha256: "0".repeat(64),
+                    copyright: vec!["Copyright (c) 2020 A. Author".into()],
+                }],
             }],
         }],
     }

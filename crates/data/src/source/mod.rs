@@ -9,6 +9,7 @@ mod html;
 mod language;
 pub(crate) mod licence;
 mod lock;
+mod notices;
 mod pins;
 mod rules;
 mod rust_text;
@@ -24,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use licence::{Gate, Licence};
 use lock::Package;
+use notices::Notices;
 
 /// Largest documentation page that is read.
 const MAX_PAGE: u64 = 32 << 20;
@@ -95,6 +97,7 @@ pub(crate) struct SourcePackage {
     pub(crate) version: String,
     pub(crate) sha256: String,
     pub(crate) licence: Licence,
+    pub(crate) notices: Notices,
 }
 
 /// Everything that one source gave.
@@ -237,6 +240,7 @@ fn read_crate(
         version: package.version.clone(),
         sha256: package.sha256.clone(),
         licence,
+        notices: Notices::default(),
     };
     Ok((package, candidates))
 }
