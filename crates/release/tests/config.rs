@@ -131,7 +131,7 @@ fn mistakes_name_key_and_line_and_what_to_do() {
         "[gate]",
         "[gates]",
         "run.toml line 29: gates: is not a known key",
-        "did you mean `gate`?",
+        "did you mean the section `gate`?",
     );
     refused(
         "weight = 1",

@@ -70,6 +70,14 @@ pub enum TrainError {
         /// Digest of what is there.
         found: String,
     },
+    /// More checkpoints that the ledger does not record than a kill can leave.
+    #[error("{path} does not record {count} of the checkpoints that are there")]
+    Unrecorded {
+        /// The ledger.
+        path: PathBuf,
+        /// Checkpoints after the last one that it records.
+        count: usize,
+    },
     /// A profile that this program does not compute.
     #[error("numerics profile `{0}` is not implemented by this program")]
     Profile(String),
@@ -96,6 +104,10 @@ impl TrainError {
             Self::State { .. } => {
                 Some("the checkpoint was damaged after it was written: `glasswork check` names the file".to_owned())
             }
+            Self::Unrecorded { .. } => Some(
+                "the ledger was damaged or lost: restore it, or start a new directory with `-o DIR`; nothing was removed"
+                    .to_owned(),
+            ),
             Self::Profile(_) => Some("this version computes `f32-v1`".to_owned()),
         }
     }

@@ -145,7 +145,6 @@ impl<'a> Run<'a> {
     /// Brings the directory to its last whole checkpoint and loads it.
     fn resume(&mut self, watch: &dyn Watch) -> Result<Standing, TrainError> {
         atomic::sweep_stale(self.dir)?;
-        self.prologue()?;
         let last = self
             .ledger
             .events()
@@ -161,6 +160,8 @@ impl<'a> Run<'a> {
                 } => Some((line, (*to, *commitment, *state_digest))),
                 _ => None,
             });
+        self.expect_recorded(last.map(|(_, (step, ..))| step))?;
+        self.prologue()?;
         if let Some((line, _)) = last {
             self.ledger.truncate(line + 1)?;
         }
@@ -227,6 +228,19 @@ impl<'a> Run<'a> {
                     });
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// A kill leaves at most one checkpoint that the ledger does not know. More of them mean that the
+    /// ledger was lost, and the work of hours must not be removed for that.
+    fn expect_recorded(&self, last: Option<u64>) -> Result<(), TrainError> {
+        let steps = layout::checkpoint_steps(self.dir)?;
+        let unknown = |step: &&u64| last.is_none_or(|last| **step > last);
+        let count = steps.iter().filter(unknown).count();
+        if count > 1 {
+            let path = self.dir.join(layout::LEDGER);
+            return Err(TrainError::Unrecorded { path, count });
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use crate::{TrainError, TrainState, learning_rate};
 use glasswork_data::Batch;
 use glasswork_kernels::adamw::{self, Coefficients};
-use glasswork_kernels::{canonicalise_nan, elementwise};
+use glasswork_kernels::elementwise;
 use glasswork_model::{Engine, Parameters};
 use glasswork_release::config::RunConfig;
 use glasswork_release::metrics::{SourceLoss, StepRow};
@@ -65,13 +65,12 @@ impl Stepper {
     ) -> Result<StepOutcome, TrainError> {
         let step = state.step + 1;
         let Partial {
-            mut gradients,
+            gradients,
             loss,
             sources,
         } = self.gradient(&state.weights, batch)?;
         let targets = self.run.tokens_per_step();
         let loss = loss / targets as f64;
-        canonicalise_nan(&mut gradients.data);
         let tensors: Vec<&[f32]> = gradients.iter().map(|(_, values)| values).collect();
         let norm = adamw::global_norm(self.engine.pool(), &tensors);
         let rate = learning_rate(&self.run, step);
@@ -84,8 +83,8 @@ impl Stepper {
         let row = StepRow {
             step,
             tokens: step * targets,
-            loss,
-            grad_norm: norm,
+            loss: canonical(loss),
+            grad_norm: canonical(norm),
             learning_rate: rate,
             batch_digest: batch.digest,
             state_digest: state.digest(&self.engine),
@@ -217,10 +216,15 @@ impl Stepper {
                 let loss = if targets == 0 {
                     f64::NAN
                 } else {
-                    sums[source] / targets as f64
+                    canonical(sums[source] / targets as f64)
                 };
                 SourceLoss { targets, loss }
             })
             .collect()
     }
+}
+
+/// A recorded number: every NaN is the one of `f64::NAN`.
+fn canonical(x: f64) -> f64 {
+    if x.is_nan() { f64::NAN } else { x }
 }

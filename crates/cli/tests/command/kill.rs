@@ -128,6 +128,36 @@ fn training_again_does_not_bless_what_was_changed() {
 }
 
 #[test]
+fn a_lost_ledger_does_not_cost_the_checkpoints() {
+    let whole = trained();
+    let corpus = Corpus::new();
+    copy(&whole.corpus.release(), &corpus.release());
+    let ledger = corpus.release().join("ledger.jsonl");
+    let text = std::fs::read_to_string(&ledger).expect("reads");
+    let begun: Vec<&str> = text.split_inclusive('\n').take(5).collect();
+    for left in [None, Some(begun.concat())] {
+        std::fs::remove_file(&ledger).expect("removes");
+        if let Some(left) = left {
+            std::fs::write(&ledger, left).expect("writes");
+        }
+        let before = listing(&corpus.release());
+        let answer = corpus.train(&[]).exits(1);
+        assert!(
+            answer.err.contains("does not record 6 of the checkpoints"),
+            "{}",
+            answer.err
+        );
+        assert_eq!(listing(&corpus.release()), before);
+        std::fs::write(&ledger, &text).expect("writes");
+    }
+    // One that is not recorded is what a kill leaves: it is made again.
+    let lines = text.lines().count() - 1;
+    let shorter: Vec<&str> = text.split_inclusive('\n').take(lines).collect();
+    std::fs::write(&ledger, shorter.concat()).expect("writes");
+    same_as(&whole, &corpus, "the last line is lost");
+}
+
+#[test]
 fn of_two_trainings_of_one_run_the_second_is_told_so() {
     // Long enough that the first is at work while the second asks.
     let corpus = Corpus::new()
