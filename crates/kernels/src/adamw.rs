@@ -78,6 +78,15 @@ fn flushed(x: f32) -> f32 {
 }
 
 #[inline(always)]
+fn canonical(x: f32) -> f32 {
+    if x.is_nan() {
+        f32::from_bits(crate::CANONICAL_NAN)
+    } else {
+        x
+    }
+}
+
+#[inline(always)]
 fn update_text(
     w: &mut [f32],
     m: &mut [f32],
@@ -94,6 +103,10 @@ fn update_text(
         *v = flushed(c.beta2.mul_add(*v, c.one_minus_beta2 * (g * g)));
         let step = (*m * c.correction1) / ((*v * c.correction2).sqrt() + c.epsilon);
         *w = (-c.rate).mul_add(step, *w * c.keep);
+        // Which NaN an operation gives is the machine's choice; the state's bytes are not.
+        for value in [m, v, w] {
+            *value = canonical(*value);
+        }
     }
 }
 

@@ -8,9 +8,11 @@ use std::str::FromStr;
 pub enum Isa {
     /// Plain Rust; any machine.
     Scalar,
-    /// AVX2 with fma, 8 lanes.
+    /// AVX2 with fma, 8 lanes. Only detection makes this value, so that having it proves the machine.
+    #[non_exhaustive]
     Avx2,
-    /// AVX-512 F, VL, BW and DQ, 16 lanes.
+    /// AVX-512 F, VL, BW and DQ, 16 lanes. As above.
+    #[non_exhaustive]
     Avx512,
 }
 

@@ -41,12 +41,3 @@ pub const PROFILE_F32_V1: &str = "f32-v1";
 
 /// The one bit pattern in which a NaN is written or hashed.
 pub const CANONICAL_NAN: u32 = 0x7fc0_0000;
-
-/// Replaces every NaN by [`CANONICAL_NAN`], so that bytes on disk do not depend on how a NaN arose.
-pub fn canonicalise_nan(values: &mut [f32]) {
-    for value in values {
-        if value.is_nan() {
-            *value = f32::from_bits(CANONICAL_NAN);
-        }
-    }
-}

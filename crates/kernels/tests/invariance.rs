@@ -154,6 +154,43 @@ fn attention_f64(shape: attention::Shape, q: &[f32], k: &[f32], v: &[f32]) -> Ve
     o
 }
 
+/// Attention as `docs/numerics.md` writes it, element by element: the oracle for every bit.
+fn attention_reference(shape: attention::Shape, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
+    use glasswork_kernels::{lanes, math};
+    let (t, w) = (shape.sequence, shape.width);
+    let scale = (1.0 / (w as f64).sqrt()) as f32;
+    let mut o = vec![0.0; q.len()];
+    for b in 0..q.len() / (t * shape.heads * w) {
+        for h in 0..shape.heads {
+            let kv = h / (shape.heads / shape.kv_heads);
+            let q_at = |i: usize, e: usize| (b * t + i) * shape.heads * w + h * w + e;
+            let k_at = |i: usize, e: usize| (b * t + i) * shape.kv_heads * w + kv * w + e;
+            for i in 0..t {
+                let score = |j: usize| {
+                    let chain =
+                        (0..w).fold(0.0_f32, |acc, e| q[q_at(i, e)].mul_add(k[k_at(j, e)], acc));
+                    chain * scale
+                };
+                let s: Vec<f32> = (0..=i).map(score).collect();
+                let m = s.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let p: Vec<f32> = s.iter().map(|s| math::exp(s - m)).collect();
+                let l = lanes::sum(&p);
+                let end = (i / attention::BLOCK + 1) * attention::BLOCK;
+                for e in 0..w {
+                    let mut acc = 0.0_f32;
+                    for j in 0..end {
+                        let left = p.get(j).copied().unwrap_or(0.0);
+                        let right = if j < t { v[k_at(j, e)] } else { 0.0 };
+                        acc = left.mul_add(right, acc);
+                    }
+                    o[q_at(i, e)] = (acc + 0.0) / l;
+                }
+            }
+        }
+    }
+    o
+}
+
 fn small(count: usize, seed: u64) -> Vec<f32> {
     values(count, seed)
         .into_iter()
@@ -173,10 +210,15 @@ fn attention_is_right_and_the_same_everywhere() {
         let n = 2 * sequence;
         let (q, k, v) = (small(n * 32, 1), small(n * 16, 2), small(n * 16, 3));
         let exact = attention_f64(shape, &q, &k, &v);
+        let reference = attention_reference(shape, &q, &k, &v);
         let mut first: Option<Vec<u32>> = None;
         for pool in pools() {
             let (mut o, mut m, mut l) = (vec![9.0; n * 32], vec![0.0; n * 4], vec![0.0; n * 4]);
             attention::forward(&pool, shape, &mut o, &mut m, &mut l, &q, &k, &v);
+            assert!(
+                bits(&o) == bits(&reference),
+                "attention is not the written one with {pool:?}"
+            );
             for (o, exact) in o.iter().zip(&exact) {
                 assert!((f64::from(*o) - exact).abs() < 1e-6, "{o} against {exact}");
             }

@@ -1,0 +1,192 @@
+//! Every element-wise and row operation: same bits on every instruction set and any threads.
+
+use glasswork_kernels::adamw::{self, Coefficients};
+use glasswork_kernels::rope::{self, Angles};
+use glasswork_kernels::{Isa, Pool, cross_entropy, elementwise, embedding, rms_norm, swiglu};
+
+/// Reproducible values: ordinary ones, ±0, subnormals, large ones; with `wild`, infinities and NaN.
+fn values(count: usize, seed: u64, wild: bool) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..count)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            match state % 61 {
+                0 => -0.0,
+                1 => f32::from_bits(0x0000_1234),
+                2 => -f32::MIN_POSITIVE,
+                3 => 90.0,
+                4 => -104.0,
+                5 if wild => f32::INFINITY,
+                6 if wild => f32::NAN,
+                _ => ((state >> 40) as f32) / (1_u64 << 22) as f32 - 2.0,
+            }
+        })
+        .collect()
+}
+
+/// Bits, every NaN alike: which NaN an operation gives is the machine's, so states canonicalise it.
+fn bits(x: &[f32]) -> Vec<u32> {
+    x.iter()
+        .map(|x| {
+            if x.is_nan() {
+                glasswork_kernels::CANONICAL_NAN
+            } else {
+                x.to_bits()
+            }
+        })
+        .collect()
+}
+
+/// Runs `work` on every instruction set with 1, 2 and 3 threads; all must give the same buffers.
+fn same_everywhere(name: &str, work: impl Fn(&Pool) -> Vec<Vec<f32>>) {
+    let mut first: Option<Vec<Vec<u32>>> = None;
+    for isa in Isa::available() {
+        for threads in [1, 2, 3] {
+            let pool = Pool::new(threads, isa).expect("threads");
+            let got: Vec<Vec<u32>> = work(&pool).iter().map(|x| bits(x)).collect();
+            let first = first.get_or_insert_with(|| got.clone());
+            assert!(*first == got, "{name} differs with {pool:?}");
+        }
+    }
+}
+
+#[test]
+fn norm_forward_and_backward() {
+    for (width, wild) in [(1, false), (17, false), (33, true), (192, false)] {
+        let rows = 37;
+        let (x, dy, g) = (
+            values(rows * width, 1, wild),
+            values(rows * width, 2, wild),
+            values(width, 3, wild),
+        );
+        same_everywhere("rms_norm", |pool| {
+            let (mut y, mut r) = (vec![0.0; rows * width], vec![0.0; rows]);
+            rms_norm::forward(pool, &mut y, &mut r, &x, &g, 1e-5);
+            let (mut dx, mut dg) = (values(rows * width, 4, false), values(width, 5, false));
+            rms_norm::backward_gain(pool, &mut dg, &dy, &x, &r);
+            rms_norm::backward_input(pool, &mut dx, &dy, &x, &r, &g);
+            vec![y, r, dx, dg]
+        });
+    }
+}
+
+#[test]
+fn rotation_and_its_transpose() {
+    let angles = Angles::new(45, 6, 10_000.0);
+    let x = values(90 * 18, 7, true);
+    same_everywhere("rope", |pool| {
+        let (mut a, mut b) = (x.clone(), x.clone());
+        rope::forward(pool, &mut a, 18, 45, &angles);
+        rope::backward(pool, &mut b, 18, 45, &angles);
+        vec![a, b]
+    });
+    let ordinary: Vec<f32> = (0..90 * 18).map(|i| (i % 7) as f32 - 3.0).collect();
+    let pool = Pool::new(2, Isa::best()).expect("threads");
+    let mut turned = ordinary.clone();
+    rope::forward(&pool, &mut turned, 18, 45, &angles);
+    rope::backward(&pool, &mut turned, 18, 45, &angles);
+    for (a, b) in turned.iter().zip(&ordinary) {
+        assert!(
+            (a - b).abs() < 1e-5,
+            "a rotation and its transpose give back {b}, not {a}"
+        );
+    }
+}
+
+#[test]
+fn swiglu_forward_and_backward() {
+    for count in [1, 33, 4099] {
+        let (gate, up, dh) = (
+            values(count, 1, true),
+            values(count, 2, true),
+            values(count, 3, true),
+        );
+        same_everywhere("swiglu", |pool| {
+            let mut h = vec![0.0; count];
+            swiglu::forward(pool, &mut h, &gate, &up);
+            let (mut d_up, mut d_gate) = (dh.clone(), gate.clone());
+            swiglu::backward(pool, &mut d_up, &mut d_gate, &up);
+            vec![h, d_up, d_gate]
+        });
+    }
+}
+
+#[test]
+fn loss_and_its_gradient() {
+    for (width, wild) in [(1, false), (17, false), (67, true), (515, false)] {
+        let rows = 29;
+        let logits = values(rows * width, 11, wild);
+        let targets: Vec<u32> = (0..rows as u32)
+            .map(|row| {
+                if row % 5 == 0 {
+                    cross_entropy::MASKED
+                } else {
+                    row % width as u32
+                }
+            })
+            .collect();
+        same_everywhere("cross_entropy", |pool| {
+            let (mut x, mut losses) = (logits.clone(), vec![0.0; rows]);
+            cross_entropy::forward_backward(pool, &mut x, &mut losses, &targets, width, 1.0 / 29.0);
+            vec![x, losses]
+        });
+    }
+}
+
+#[test]
+fn embedding_and_sums() {
+    let (d, rows) = (33, 50);
+    let tokens: Vec<u32> = (0..rows).map(|i| (i * 7 % 11) as u32).collect();
+    let (table, dx) = (values(11 * d, 1, true), values(rows * d, 2, true));
+    same_everywhere("embedding", |pool| {
+        let (mut x, mut d_table) = (vec![0.0; rows * d], values(11 * d, 3, false));
+        embedding::forward(pool, &mut x, &table, &tokens, d);
+        embedding::backward(pool, &mut d_table, &dx, &tokens, d);
+        elementwise::add(pool, &mut x, &dx);
+        vec![x, d_table]
+    });
+}
+
+#[test]
+fn update_and_norm() {
+    let count = (1 << 14) + 37;
+    let start = [
+        values(count, 1, true),
+        values(count, 2, false),
+        values(count, 3, false),
+    ];
+    let g = values(count, 4, false);
+    let v: Vec<f32> = start[2].iter().map(|x| x.abs()).collect();
+    for factor in [None, Some(0.3)] {
+        same_everywhere("adamw", |pool| {
+            let (mut w, mut m, mut v) = (start[0].clone(), start[1].clone(), v.clone());
+            let c = Coefficients::new(3, 1e-3, 0.9, 0.95, 1e-8, 0.1);
+            adamw::update(pool, &mut w, &mut m, &mut v, &g, factor, c);
+            let norm = adamw::global_norm(pool, &[&g, &w[..5], &[]]);
+            let norm = f32::from_bits((norm.to_bits() >> 32) as u32);
+            vec![w, m, v, vec![norm]]
+        });
+    }
+}
+
+#[test]
+fn state_holds_one_nan_whatever_made_it() {
+    for isa in Isa::available() {
+        let pool = Pool::new(1, isa).expect("threads");
+        // 0 ÷ (0 + 0): the machine's own NaN, of either sign.
+        let c = Coefficients {
+            epsilon: 0.0,
+            ..Coefficients::new(1, 1e-3, 0.9, 0.95, 1e-8, 0.0)
+        };
+        let (mut w, mut m, mut v) = ([1.0; 3], [0.0; 3], [0.0; 3]);
+        adamw::update(&pool, &mut w, &mut m, &mut v, &[0.0; 3], None, c);
+        assert_eq!(
+            w.map(f32::to_bits),
+            [glasswork_kernels::CANONICAL_NAN; 3],
+            "{}",
+            isa.name()
+        );
+    }
+}
