@@ -26,8 +26,8 @@ use crate::source::{self, read_limited};
 use crate::stream::Stream;
 use crate::tokenizer::{END_OF_TEXT_ID, Tokenizer};
 
-/// Changes whenever equal inputs would give another `data/`: extraction, rules, tokenizer, order.
-const PREP_VERSION: u32 = 1;
+/// Changes whenever equal inputs would give another `data/`: extraction, rules, tokenizer, order, records.
+const PREP_VERSION: u32 = 2;
 
 /// Largest lock or pins file.
 const MAX_PIN_FILE: u64 = 64 << 20;
@@ -80,7 +80,7 @@ pub fn prep(
     let inputs = inputs_digest(config, &pins)?;
     let _lock = RunLock::acquire(out)?;
     let present = out.join(layout::SOURCES).exists();
-    let done = present && SourcesFile::load(out)?.inputs_digest == inputs;
+    let done = present && SourcesFile::load_inputs_digest(out)? == Some(inputs);
     if out.join(layout::LEDGER).exists() {
         let same = RunConfig::load(&out.join(layout::RUN))?.digest() == config.digest();
         if !done || !same {
@@ -195,7 +195,16 @@ fn build(
     let mixture = MixtureFile::describe(&order, positions, config.rows(), &lengths);
     put(layout::MIXTURE, &canonical::to_canonical(&mixture)?)?;
     sequence::write(data, &order, &streams, config, progress)?;
-    put(layout::SOURCES, &canonical::to_canonical(&sources)?)?;
+    let record = canonical::to_canonical(&sources)?;
+    if record.len() > canonical::MAX_DOCUMENT {
+        let (path, most) = (layout::SOURCES.into(), canonical::MAX_DOCUMENT);
+        let reason = format!(
+            "would have {} bytes, and at most {most} are read",
+            record.len()
+        );
+        return Err(Error::Inconsistent { path, reason });
+    }
+    put(layout::SOURCES, &record)?;
     staged.commit()?;
     Ok(())
 }

@@ -161,13 +161,20 @@ impl Fixture {
             let mut files = vec![
                 (
                     format!("{stem}/Cargo.toml"),
-                    format!("[package]\nname = \"{name}\"\n{licence}\n"),
+                    format!(
+                        "[package]\nname = \"{name}\"\n{licence}\nauthors = [\"Ann <ann@{name}>\", \"Bob\"]\n\
+                         repository = \"https://example.org/{name}\"\n"
+                    ),
                 ),
                 (
                     format!("{stem}/README.md"),
                     format!("# {name}\n\n{}", text(seed, 20)),
                 ),
                 (format!("{stem}/LICENSE.md"), text(seed + 1, 20)),
+                (
+                    format!("{stem}/COPYRIGHT"),
+                    format!("Copyright (c) 2020 Ann\n\ncopyright notice of {name}\n"),
+                ),
                 (format!("{stem}/src/tiny.rs"), "mod x;\n".into()),
             ];
             for file in 0..12 {
@@ -373,6 +380,68 @@ fn from_archives_and_pages_to_batches_and_back() {
     }
     let (first, text) = document(&out, 0).expect("reads");
     assert_eq!((first.split.as_str(), text), ("rejected", None));
+}
+
+#[test]
+fn every_package_of_every_crate_source_names_its_owners() {
+    let fixture = Fixture::new();
+    let sources = fixture.prep("out").expect("prepares").sources;
+    let code = &sources.source("code").expect("a source").packages;
+    assert_eq!(*code, sources.source("prose").expect("a source").packages);
+    assert!(!code.is_empty());
+    for package in code {
+        assert_eq!(
+            package.authors,
+            [format!("Ann <ann@{}>", package.name), "Bob".into()]
+        );
+        let repository = format!("https://example.org/{}", package.name);
+        assert_eq!(package.repository, Some(repository));
+        let paths: Vec<_> = package
+            .licence_files
+            .iter()
+            .map(|file| &file.path)
+            .collect();
+        assert_eq!(paths, ["COPYRIGHT", "LICENSE.md"]);
+        let text = format!(
+            "Copyright (c) 2020 Ann\n\ncopyright notice of {}\n",
+            package.name
+        );
+        let [copyright, licence] = &package.licence_files[..] else {
+            panic!("two files");
+        };
+        assert_eq!(copyright.sha256, sha256_hex(text.as_bytes()));
+        assert_eq!(copyright.copyright, ["Copyright (c) 2020 Ann"]);
+        assert!(licence.copyright.is_empty());
+    }
+    // They are no documents for that, unless they were before.
+    let documents = documents(&fixture.path("out")).expect("reads");
+    assert!(
+        documents
+            .iter()
+            .all(|document| !document.source_doc_id.ends_with("/COPYRIGHT"))
+    );
+}
+
+#[test]
+fn data_whose_records_have_other_fields_is_done_anew() {
+    let fixture = Fixture::new();
+    let digest = fixture.prep("out").expect("prepares").sequence_digest;
+    let path = fixture.path("out").join(layout::SOURCES);
+    let new = std::fs::read(&path).expect("reads");
+    let mut old: serde_json::Value = serde_json::from_slice(&new).expect("parses");
+    old["inputs_digest"] = "0".repeat(64).into();
+    for package in old["sources"][0]["packages"]
+        .as_array_mut()
+        .expect("packages")
+    {
+        let package = package.as_object_mut().expect("an object");
+        package.remove("licence_files").expect("was there");
+    }
+    std::fs::write(&path, old.to_string()).expect("writes");
+    let report = fixture.prep("out").expect("prepares anew");
+    assert!(!report.already_done);
+    assert_eq!(report.sequence_digest, digest);
+    assert_eq!(std::fs::read(&path).expect("reads"), new);
 }
 
 #[test]

@@ -19,6 +19,16 @@ pub enum ModelError {
         /// Elements found.
         found: usize,
     },
+    /// A tensor has another shape than the configuration says.
+    #[error("tensor `{name}` has the shape {found:?} where the configuration needs {expected:?}")]
+    TensorShape {
+        /// Which tensor.
+        name: String,
+        /// Shape that the configuration asks for.
+        expected: Vec<usize>,
+        /// Shape found.
+        found: Vec<u64>,
+    },
     /// A tensor that the architecture does not know.
     #[error("tensor `{0}` belongs to no part of this architecture")]
     ExtraTensor(String),

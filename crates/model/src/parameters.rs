@@ -1,6 +1,7 @@
 //! Named tensors in one flat buffer, ordered by name bytes.
 
 use crate::{ModelConfig, ModelError};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -110,6 +111,42 @@ impl Layout {
     /// All tensors in name byte order.
     pub fn tensors(&self) -> &[TensorSlot] {
         &self.tensors
+    }
+
+    /// Whether `found` (name and shape of each tensor) are the tensors of this layout. Asked before
+    /// memory is taken for a layout that an untrusted configuration gives.
+    ///
+    /// # Errors
+    /// The first tensor that is missing, extra or of another shape.
+    pub fn expect<'n>(
+        &self,
+        found: impl IntoIterator<Item = (&'n str, &'n [u64])>,
+    ) -> Result<(), ModelError> {
+        let found: BTreeMap<&str, &[u64]> = found.into_iter().collect();
+        for slot in &self.tensors {
+            let shape = found
+                .get(slot.name.as_str())
+                .ok_or_else(|| ModelError::MissingTensor(slot.name.clone()))?;
+            if !shape
+                .iter()
+                .copied()
+                .eq(slot.shape.iter().map(|&size| size as u64))
+            {
+                return Err(ModelError::TensorShape {
+                    name: slot.name.clone(),
+                    expected: slot.shape.clone(),
+                    found: shape.to_vec(),
+                });
+            }
+        }
+        match found.keys().find(|name| {
+            self.tensors
+                .binary_search_by(|t| t.name.as_str().cmp(name))
+                .is_err()
+        }) {
+            Some(extra) => Err(ModelError::ExtraTensor((*extra).to_owned())),
+            None => Ok(()),
+        }
     }
 
     /// Number of elements of all tensors.

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::error::Result;
@@ -183,15 +184,18 @@ pub struct LicenceFile {
 impl SourcesFile {
     /// Reads the file of a release.
     pub fn load(release: &Path) -> Result<Self> {
-        let path = release.join(layout::SOURCES);
-        let bytes = files::read(&path, canonical::MAX_DOCUMENT as u64)?;
-        let what = path.display().to_string();
-        canonical::expect_format(
-            &canonical::parse_value(&bytes, &what)?,
-            crate::FORMAT,
-            &what,
-        )?;
+        let (bytes, _, what) = read(release)?;
         canonical::parse_canonical(&bytes, &what)
+    }
+
+    /// Reads what the data of a release was made from, and nothing else of the file: it may have been written by
+    /// another version of this program, whose records have other fields. None where it does not say.
+    pub fn load_inputs_digest(release: &Path) -> Result<Option<Digest>> {
+        let (_, value, _) = read(release)?;
+        let digest = value
+            .get("inputs_digest")
+            .and_then(|digest| digest.as_str());
+        Ok(digest.and_then(|digest| digest.parse().ok()))
     }
 
     /// A source by its id.
@@ -199,4 +203,14 @@ impl SourcesFile {
     pub fn source(&self, id: &str) -> Option<&SourceRecord> {
         self.sources.iter().find(|source| source.id == id)
     }
+}
+
+/// The file's bytes, their value after the format number was looked at, and its name for messages.
+fn read(release: &Path) -> Result<(Vec<u8>, Value, String)> {
+    let path = release.join(layout::SOURCES);
+    let bytes = files::read(&path, canonical::MAX_DOCUMENT as u64)?;
+    let what = path.display().to_string();
+    let value = canonical::parse_value(&bytes, &what)?;
+    canonical::expect_format(&value, crate::FORMAT, &what)?;
+    Ok((bytes, value, what))
 }

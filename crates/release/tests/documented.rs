@@ -13,8 +13,8 @@ use glasswork_release::checkpoint::CheckpointManifest;
 use glasswork_release::licence::LicenceClass;
 use glasswork_release::metrics::Metrics;
 use glasswork_release::sources::{
-    LanguageCount, LicenceCount, LicenceFile, PackageRecord, PinnedBy, RejectedCount, SourceRecord, SourcesFile,
-    SplitCount, StageCount,
+    LanguageCount, LicenceCount, LicenceFile, PackageRecord, PinnedBy, RejectedCount, SourceRecord,
+    SourcesFile, SplitCount, StageCount,
 };
 use glasswork_release::{Digest, canonical, layout};
 use serde_json::{Value, json};

@@ -18,6 +18,16 @@ pub enum ReplayError {
     /// Training failed.
     #[error(transparent)]
     Train(#[from] glasswork_train::TrainError),
+    /// The ledger's segments leave steps out or overlap.
+    #[error(
+        "the ledger's segments do not follow each other: one starts at step {found}, the one before ends at {expected}"
+    )]
+    Gap {
+        /// Step at which the segment before ends.
+        expected: u64,
+        /// Step at which this one starts.
+        found: u64,
+    },
     /// No such segment.
     #[error("the release has no segment {segment}; it has {count}")]
     NoSegment {
@@ -36,6 +46,7 @@ impl ReplayError {
             Self::Data(error) => error.hint(),
             Self::Train(error) => error.hint(),
             Self::Model(_) => None,
+            Self::Gap { .. } => Some("`glasswork check` tells what else the ledger contradicts".to_owned()),
             Self::NoSegment { .. } => Some(
                 "segments are numbered from 1: number N ends at the N-th checkpoint after the initialisation".to_owned(),
             ),

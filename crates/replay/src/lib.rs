@@ -10,6 +10,7 @@
 //! **Costs** what training the segment cost; memory as for training.
 
 mod error;
+mod inputs;
 mod segment;
 mod verdict;
 

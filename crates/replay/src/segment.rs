@@ -1,5 +1,6 @@
 //! The replay of one segment.
 
+use crate::inputs::{self, divergence};
 use crate::{Outcome, ReplayError};
 use glasswork_data::{Batch, SequenceStore};
 use glasswork_kernels::{PROFILE_F32_V1, Pool};
@@ -11,7 +12,7 @@ use glasswork_release::ledger::{Event, Ledger};
 use glasswork_release::metrics::{Metrics, StepRow};
 use glasswork_release::state::{TensorEntry, state_digest};
 use glasswork_release::{Digest, layout};
-use glasswork_train::{Stepper, TrainError, TrainState};
+use glasswork_train::{NON_FINITE, Stepper, TrainError, TrainState};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,15 +44,24 @@ pub fn segments(release: &Path) -> Result<Vec<Segment>, ReplayError> {
         } if to > from => Some((*from, *to, *state_digest)),
         _ => None,
     });
-    Ok(recorded
-        .enumerate()
-        .map(|(index, (from, to, state_digest))| Segment {
-            number: index + 1,
+    let mut segments = Vec::new();
+    let mut at = 0;
+    for (from, to, state_digest) in recorded {
+        if from != at {
+            return Err(ReplayError::Gap {
+                expected: at,
+                found: from,
+            });
+        }
+        at = to;
+        segments.push(Segment {
+            number: segments.len() + 1,
             from,
             to,
             state_digest,
-        })
-        .collect())
+        });
+    }
+    Ok(segments)
 }
 
 /// Recomputes `segment` of `release` and compares everything on the way. `advance` is told each step.
@@ -69,25 +79,37 @@ pub fn replay(
     if run.profile != PROFILE_F32_V1 {
         return Err(TrainError::Profile(run.profile).into());
     }
+    let model = ModelConfig::from_run(&run)?;
     let store = SequenceStore::open(release)?;
-    let metrics = Metrics::read(&release.join(layout::STEPS))?;
-    let engine = Engine::new(ModelConfig::from_run(&run)?, pool);
-    let mut stepper = Stepper::new(run.clone(), engine, store.sources().len(), micro_batch);
-    let mut found = Vec::new();
-    let damaged = damage(release, segment.from)?;
+    let inputs = inputs::differences(release, segment, &run, &store)?;
+    let mut damaged = damage(release, segment.from)?;
+    if damaged.is_empty() {
+        damaged = inputs::misfits(release, segment.from, &model)?;
+    }
     if !damaged.is_empty() {
         // A start that contradicts its own digests proves nothing about the steps after it.
+        damaged.extend(inputs);
         return Ok(stopped(segment, damaged));
     }
+    let metrics = Metrics::read(&release.join(layout::STEPS))?;
+    let engine = Engine::new(model.clone(), pool);
+    let mut stepper = Stepper::new(run.clone(), engine, store.sources().len(), micro_batch);
+    let mut found = Vec::new();
+    if metrics.sources != store.sources() {
+        let what = format!(
+            "names the sources {:?}, the mixture {:?}",
+            metrics.sources,
+            store.sources()
+        );
+        found.push(divergence(segment.from, None, Some(layout::STEPS), &what));
+    }
+    let incidents = incidents(release)?;
     let mut state = start(release, segment, &run, &stepper, &mut found)?;
-    let mut largest_loss_difference: f64 = 0.0;
     for step in segment.from + 1..=segment.to {
         let batch = store.batch(step, run.training.batch)?;
         let outcome = stepper.step(&mut state, &batch)?;
         match metrics.row(step) {
             Some(recorded) => {
-                let difference = (outcome.row.loss - recorded.loss).abs();
-                largest_loss_difference = largest_loss_difference.max(difference);
                 compare_step(&outcome.row, recorded, &metrics.sources, &batch, &mut found);
             }
             None => found.push(divergence(
@@ -96,6 +118,14 @@ pub fn replay(
                 Some(layout::STEPS),
                 "there is no row for this step",
             )),
+        }
+        if outcome.applied == incidents.contains(&step) {
+            let what = if outcome.applied {
+                "records a step without update that has one"
+            } else {
+                "lacks the step that has no update"
+            };
+            found.push(divergence(step, None, Some(layout::LEDGER), what));
         }
         advance(&outcome.row);
     }
@@ -109,7 +139,10 @@ pub fn replay(
         found.push(divergence(segment.to, None, Some(layout::LEDGER), &what));
     }
     compare_end(release, segment, &entries, &mut found)?;
+    found.extend(inputs::misfits(release, segment.to, &model)?);
     name_tensor(&mut found);
+    // Last: a digest over a whole file says less than what was found inside it.
+    found.extend(inputs);
     let tokens = (segment.to - segment.from) * run.tokens_per_step();
     Ok(Outcome {
         segment,
@@ -117,17 +150,17 @@ pub fn replay(
         expected: segment.state_digest,
         computed,
         tokens,
-        largest_loss_difference,
     })
 }
 
-fn divergence(step: u64, tensor: Option<&str>, file: Option<&str>, what: &str) -> Divergence {
-    Divergence {
-        step,
-        tensor: tensor.map(str::to_owned),
-        file: file.map(str::to_owned),
-        what: what.to_owned(),
-    }
+/// Steps that the ledger records as done without an update.
+fn incidents(release: &Path) -> Result<Vec<u64>, ReplayError> {
+    let ledger = Ledger::read(&release.join(layout::LEDGER))?;
+    let steps = ledger.events().iter().filter_map(|event| match event {
+        Event::Incident { step, kind, .. } if kind == NON_FINITE => Some(*step),
+        _ => None,
+    });
+    Ok(steps.collect())
 }
 
 fn stopped(segment: Segment, differences: Vec<Divergence>) -> Outcome {
@@ -137,7 +170,6 @@ fn stopped(segment: Segment, differences: Vec<Divergence>) -> Outcome {
         expected: segment.state_digest,
         computed: Digest([0; 32]),
         tokens: 0,
-        largest_loss_difference: f64::NAN,
     }
 }
 
@@ -176,7 +208,18 @@ fn start(
     let checkpoint = read_checkpoint(&release.join(&directory))?;
     if segment.from == 0 {
         let state = TrainState::initial(engine.config(), engine.layout(), run.seed);
-        compare_tensors(&state.entries(engine), &checkpoint.manifest, found);
+        let entries = state.entries(engine);
+        compare_tensors(&entries, &checkpoint.manifest, found);
+        let computed = state_digest(0, &entries);
+        let recorded = recorded_initial(release)?;
+        if recorded != Some(computed) {
+            let recorded =
+                recorded.map_or_else(|| "nothing".to_owned(), |digest| digest.to_string());
+            let what = format!(
+                "the initial state recomputed is {computed}, the ledger records {recorded}"
+            );
+            found.push(divergence(0, None, Some(layout::LEDGER), &what));
+        }
         return Ok(state);
     }
     let recorded = segments(release)?
@@ -193,6 +236,19 @@ fn start(
         found.push(divergence(segment.from, None, Some(&directory), &what));
     }
     Ok(state)
+}
+
+/// State digest of the initialisation, as the ledger records it.
+fn recorded_initial(release: &Path) -> Result<Option<Digest>, ReplayError> {
+    let ledger = Ledger::read(&release.join(layout::LEDGER))?;
+    Ok(ledger.events().iter().find_map(|event| match event {
+        Event::Segment {
+            to: 0,
+            state_digest,
+            ..
+        } => Some(*state_digest),
+        _ => None,
+    }))
 }
 
 /// Everything that a metrics row records, bit for bit. `sources` names its columns.
@@ -283,6 +339,7 @@ fn compare_tensors(
     found: &mut Vec<Divergence>,
 ) {
     let directory = layout::checkpoint_dir(manifest.step);
+    let computed = state_digest(manifest.step, ours);
     for entry in ours {
         let stored = manifest
             .tensors
@@ -306,6 +363,14 @@ fn compare_tensors(
             Some(&file),
             &what,
         ));
+    }
+    if manifest.state_digest != computed {
+        let what = format!(
+            "the state recomputed is {computed}, the manifest records {}",
+            manifest.state_digest
+        );
+        let file = format!("{directory}/{}", layout::MANIFEST);
+        found.push(divergence(manifest.step, None, Some(&file), &what));
     }
 }
 

@@ -18,10 +18,8 @@ pub struct Outcome {
     pub expected: Digest,
     /// State digest at the end that the replay computed.
     pub computed: Digest,
-    /// Target tokens recomputed.
+    /// Target tokens recomputed; 0 where the start was damaged and nothing was.
     pub tokens: u64,
-    /// Largest |loss − recorded loss| of a step (nats).
-    pub largest_loss_difference: f64,
 }
 
 impl Outcome {
@@ -52,7 +50,7 @@ pub fn statement(
     let replay = Replay {
         from,
         to,
-        steps: to - from,
+        steps: if outcome.tokens > 0 { to - from } else { 0 },
         verdict: if equal {
             ReplayVerdict::BitwiseEqual
         } else {

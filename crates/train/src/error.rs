@@ -78,6 +78,16 @@ pub enum TrainError {
         /// Checkpoints after the last one that it records.
         count: usize,
     },
+    /// Metrics rows that are not those that the ledger records.
+    #[error("{path}: the rows of steps {} to {to} are not those that the ledger records", from + 1)]
+    Metrics {
+        /// The metrics file.
+        path: PathBuf,
+        /// Step before the segment's first.
+        from: u64,
+        /// The segment's last step.
+        to: u64,
+    },
     /// A profile that this program does not compute.
     #[error("numerics profile `{0}` is not implemented by this program")]
     Profile(String),
@@ -104,6 +114,7 @@ impl TrainError {
             Self::State { .. } => {
                 Some("the checkpoint was damaged after it was written: `glasswork check` names the file".to_owned())
             }
+            Self::Metrics { .. } => Some("the file was damaged after it was written: restore it, or start a new directory with `-o DIR`".to_owned()),
             Self::Unrecorded { .. } => Some(
                 "the ledger was damaged or lost: restore it, or start a new directory with `-o DIR`; nothing was removed"
                     .to_owned(),

@@ -17,7 +17,7 @@ mod state;
 mod step;
 
 pub use error::TrainError;
-pub use run::{Summary, Watch, train};
+pub use run::{NON_FINITE, Summary, Watch, checkpoint_config, train};
 pub use schedule::learning_rate;
-pub use state::TrainState;
+pub use state::{TENSOR_PREFIXES, TrainState};
 pub use step::{StepOutcome, Stepper};

@@ -81,6 +81,14 @@ pub fn train(
     })
 }
 
+/// The kind of incident that the ledger records for a step whose loss or gradient was not finite.
+pub const NON_FINITE: &str = "non-finite";
+
+/// The bytes of a checkpoint's `config.json`.
+pub fn checkpoint_config(config: &serde_json::Value) -> Vec<u8> {
+    format!("{config:#}\n").into_bytes()
+}
+
 struct Run<'a> {
     dir: &'a Path,
     config: RunConfig,
@@ -123,7 +131,7 @@ impl<'a> Run<'a> {
             });
         }
         let end_of_text = glasswork_data::END_OF_TEXT_ID;
-        let config_json = format!("{:#}\n", config_json(&model, end_of_text)).into_bytes();
+        let config_json = checkpoint_config(&config_json(&model, end_of_text));
         let stepper = Stepper::new(
             config.clone(),
             Engine::new(model, pool),
@@ -174,8 +182,7 @@ impl<'a> Run<'a> {
         };
         self.remove_checkpoints_after(Some(step))?;
         if step > 0 {
-            self.metrics = Metrics::read(&self.dir.join(layout::STEPS))?;
-            self.metrics.truncate_after(step);
+            self.metrics = self.recorded_metrics(step)?;
         }
         let checkpoint = read_checkpoint(&self.dir.join(layout::checkpoint_dir(step)))?;
         let state = TrainState::from_checkpoint(&checkpoint, self.stepper.engine().layout())?;
@@ -238,11 +245,50 @@ impl<'a> Run<'a> {
         let steps = layout::checkpoint_steps(self.dir)?;
         let unknown = |step: &&u64| last.is_none_or(|last| **step > last);
         let count = steps.iter().filter(unknown).count();
-        if count > 1 {
+        // A sealed release was complete: there is no kill that it could be recovering from.
+        let sealed = self.dir.join(layout::CORE).exists();
+        if count > usize::from(!sealed) {
             let path = self.dir.join(layout::LEDGER);
             return Err(TrainError::Unrecorded { path, count });
         }
         Ok(())
+    }
+
+    /// The metrics up to `step`, held against the ledger's digest of every segment: a damaged row must
+    /// not be sealed into a release.
+    fn recorded_metrics(&self, step: u64) -> Result<Metrics, TrainError> {
+        let path = self.dir.join(layout::STEPS);
+        let mut metrics = Metrics::read(&path)?;
+        metrics.truncate_after(step);
+        if metrics.sources != self.store.sources() {
+            let (recorded, found) = (
+                format!("{:?}", metrics.sources),
+                format!("{:?}", self.store.sources()),
+            );
+            return Err(TrainError::Changed {
+                path,
+                what: "set of sources",
+                recorded,
+                found,
+            });
+        }
+        for event in self.ledger.events() {
+            if let Event::Segment {
+                from,
+                to,
+                metrics_digest,
+                ..
+            } = event
+                && metrics.rows_digest(*from..*to)? != *metrics_digest
+            {
+                return Err(TrainError::Metrics {
+                    path,
+                    from: *from,
+                    to: *to,
+                });
+            }
+        }
+        Ok(metrics)
     }
 
     /// Checkpoints that the ledger does not know were interrupted between rename and record.
@@ -285,7 +331,7 @@ impl<'a> Run<'a> {
                         outcome.row.loss, outcome.row.grad_norm
                     );
                     watch.notice(&format!("step {step}: {detail}"));
-                    let kind = "non-finite".to_owned();
+                    let kind = NON_FINITE.to_owned();
                     self.incidents.push(Event::Incident { step, kind, detail });
                 }
                 self.metrics.rows.push(outcome.row);

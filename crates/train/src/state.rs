@@ -32,6 +32,9 @@ pub struct TrainState {
 const M: &str = "optimizer.m.";
 const V: &str = "optimizer.v.";
 
+/// What a state's tensor names begin with: weights by their own name, then first and second moments.
+pub const TENSOR_PREFIXES: [&str; 3] = ["", M, V];
+
 impl TrainState {
     /// The state before the first step.
     pub fn initial(config: &ModelConfig, layout: &Arc<Layout>, seed: u64) -> Self {

@@ -196,15 +196,17 @@ fn read_crate(
     gate: &Gate,
 ) -> Result<(SourcePackage, Vec<Candidate>)> {
     let prose = kind == SourceKind::CrateProse;
-    let wanted = |path: &str| {
-        path == "Cargo.toml" || path.ends_with(".rs") || prose && path.ends_with(".md")
-    };
+    let document = |path: &str| path.ends_with(".rs") || prose && path.ends_with(".md");
+    let wanted =
+        |path: &str| path == "Cargo.toml" || document(path) || notices::is_licence_file(path);
     let mut files = archive::unpack(bytes, package, wanted)?;
     let manifest = files.iter().position(|file| file.path == "Cargo.toml");
     let manifest = manifest.map(|at| files.swap_remove(at));
-    let licence = gate.judge_manifest(manifest.as_ref().and_then(|file| file.bytes.as_deref()));
+    let manifest = manifest.as_ref().and_then(|file| file.bytes.as_deref());
+    let licence = gate.judge_manifest(manifest);
+    let notices = Notices::read(package, manifest, &files)?;
     let mut candidates = Vec::new();
-    for file in files {
+    for file in files.into_iter().filter(|file| document(&file.path)) {
         let markdown = file.path.ends_with(".md");
         let extraction = match (prose, markdown) {
             (false, _) => rust_text::CODE_EXTRACTION,
@@ -240,7 +242,7 @@ fn read_crate(
         version: package.version.clone(),
         sha256: package.sha256.clone(),
         licence,
-        notices: Notices::default(),
+        notices,
     };
     Ok((package, candidates))
 }

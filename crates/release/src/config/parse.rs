@@ -135,6 +135,13 @@ fn real(at: &Document<'_>, key: &str, found: f64, low: f64, high: f64, open: boo
     ))
 }
 
+/// Largest model of format 1: far above any published one, far below what would wrap a byte count.
+const MOST_PARAMETERS: u128 = 1 << 40;
+/// Most layers of a model.
+const MOST_LAYERS: u128 = 4096;
+/// Largest product of sequence length and head width: what the rotary tables take.
+const MOST_POSITIONS: u128 = 1 << 28;
+
 fn check_model(raw: RawModel, at: &Document<'_>) -> Result<Model> {
     let architecture = raw.architecture.unwrap_or_else(|| "llama".into());
     one_of(at, "model.architecture", &architecture, &["llama"])?;
@@ -156,6 +163,20 @@ fn check_model(raw: RawModel, at: &Document<'_>) -> Result<Model> {
         ("model.sequence", raw.sequence),
     ] {
         between(at, key, value as u64, 1, 1 << 20)?;
+    }
+    // Each factor is at most 2²⁰, so nothing below wraps in 128 bits.
+    let (layers, hidden, mlp) = (raw.layers as u128, raw.hidden as u128, raw.mlp as u128);
+    let elements =
+        layers * (4 * hidden * hidden + 3 * hidden * mlp) + 2 * raw.vocabulary as u128 * hidden;
+    if elements > MOST_PARAMETERS
+        || layers > MOST_LAYERS
+        || raw.sequence as u128 * (hidden / raw.heads as u128) > MOST_POSITIONS
+    {
+        let problem = format!(
+            "has about {elements} parameters in {layers} layers, sequences of {}",
+            raw.sequence
+        );
+        return Err(at.fail("model", problem, "this format allows 2^40 parameters, 4096 layers, and 2^28 as sequence times head width"));
     }
     if !raw.hidden.is_multiple_of(raw.heads) || !(raw.hidden / raw.heads).is_multiple_of(2) {
         let problem = format!(
@@ -205,9 +226,9 @@ fn check_model(raw: RawModel, at: &Document<'_>) -> Result<Model> {
             at,
             "model.norm_eps",
             raw.norm_eps.unwrap_or(1e-5),
-            0.0,
+            f64::from(f32::MIN_POSITIVE),
             1.0,
-            true,
+            false,
         )?,
         initial_std: real(
             at,
@@ -472,9 +493,9 @@ fn check_optimizer(raw: RawOptimizer, training: &Training, at: &Document<'_>) ->
             at,
             "optimizer.epsilon",
             raw.epsilon.unwrap_or(1e-8),
-            0.0,
+            f64::from(f32::MIN_POSITIVE),
             1.0,
-            true,
+            false,
         )?,
         weight_decay: real(
             at,
