@@ -218,6 +218,13 @@ fn fits(value: &Value, schema: &Value, root: &Value) -> Result<(), String> {
             "pattern" => value
                 .as_str()
                 .is_some_and(|text| pattern(text, rule.as_str().unwrap())),
+            // A length says nothing of what has none, such as the null of a text or null.
+            "maxLength" => value
+                .as_str()
+                .is_none_or(|text| text.chars().count() as u64 <= rule.as_u64().unwrap()),
+            "maxItems" => value
+                .as_array()
+                .is_none_or(|items| items.len() as u64 <= rule.as_u64().unwrap()),
             "items" => {
                 for item in value.as_array().ok_or("not an array")? {
                     fits(item, rule, root)?;
