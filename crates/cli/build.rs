@@ -8,6 +8,9 @@ fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut files = Vec::new();
     collect(&root.join("crates"), &mut files);
+    files.extend([root.join("Cargo.toml"), root.join("rust-toolchain.toml")]);
+    let page = root.join("web/dist/index.html");
+    files.extend(page.exists().then_some(page));
     files.sort();
     let mut hasher = blake3::Hasher::new();
     for file in &files {
@@ -16,7 +19,8 @@ fn main() {
             .unwrap_or(file)
             .to_string_lossy()
             .replace('\\', "/");
-        let content = std::fs::read(file).unwrap_or_default();
+        let content =
+            std::fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         hasher
             .update(&(name.len() as u64).to_le_bytes())
             .update(name.as_bytes());
@@ -46,7 +50,8 @@ fn main() {
     );
 }
 
-/// The sources that decide what a run computes: every `.rs` under a crate's `src`, and manifests.
+/// The sources that decide what the program computes and says: every `.rs`, `.toml` and `.json` of the
+/// crates, but for their tests. (The page, the workspace's manifest and the toolchain come on top.)
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(directory) else {
         return;
@@ -60,7 +65,10 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
             if !matches!(name.as_str(), "tests" | "examples" | "benches" | "target") {
                 collect(&path, files);
             }
-        } else if name.ends_with(".rs") || name == "Cargo.toml" {
+        } else if [".rs", ".toml", ".json"]
+            .iter()
+            .any(|end| name.ends_with(end))
+        {
             files.push(path);
         }
     }

@@ -94,6 +94,9 @@ pub(crate) struct ReportArgs {
     /// Root digest that the publisher announced
     #[arg(long, value_name = "DIGEST")]
     pub(crate) root: Option<String>,
+    /// The replay records under attestations/ are mine: I ran them
+    #[arg(long)]
+    pub(crate) own_replays: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -124,6 +127,9 @@ pub(crate) struct ReplayArgs {
     /// Root digest that the publisher announced
     #[arg(long, value_name = "DIGEST")]
     pub(crate) root: Option<String>,
+    /// The records under attestations/ are mine: do not draw their segments again
+    #[arg(long, conflicts_with = "segments")]
+    pub(crate) own_replays: bool,
     /// Only compare: leave no statement under attestations/
     #[arg(long)]
     pub(crate) no_record: bool,
@@ -138,6 +144,9 @@ pub(crate) struct EvalArgs {
     /// Checkpoints to score, by step, as in `0,200,400` [default: all]
     #[arg(long, value_delimiter = ',')]
     pub(crate) steps: Vec<u64>,
+    /// Score anew what was scored before; earlier scores are unsigned files
+    #[arg(long)]
+    pub(crate) again: bool,
     #[command(flatten)]
     pub(crate) compute: Compute,
 }

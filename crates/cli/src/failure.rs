@@ -22,6 +22,15 @@ impl Failure {
         }
     }
 
+    /// An error with the exit code of the command that ended with it.
+    pub(crate) fn with_code(code: u8, message: impl Display, hint: Option<String>) -> Self {
+        Self {
+            message: message.to_string(),
+            hint,
+            code,
+        }
+    }
+
     /// Wrong usage (exit code 2).
     pub(crate) fn usage(message: impl Display, hint: &str) -> Self {
         Self {

@@ -31,6 +31,14 @@ impl Output {
         drop(printed);
     }
 
+    /// A part of the result that is known before the rest; JSON comes whole, at the end.
+    pub(crate) fn part(&self, text: &str) {
+        if !self.json {
+            // A reader that went away is no failure of the command.
+            drop(write!(std::io::stdout(), "{text}"));
+        }
+    }
+
     /// A line for the person who waits; never part of the result.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
@@ -48,7 +56,7 @@ impl Output {
     }
 }
 
-/// `1 234 567` for reading.
+/// `1,234,567` for reading.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

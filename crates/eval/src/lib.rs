@@ -18,6 +18,6 @@ mod verbatim;
 
 pub use error::EvalError;
 pub use rolling::{Window, windows};
-pub use run::{Watch, evaluate};
+pub use run::{Evaluation, Watch, evaluate};
 pub use sample::continue_prompt;
 pub use verbatim::{MINIMUM_TOKENS, find_stretches};

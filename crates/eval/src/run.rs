@@ -26,11 +26,24 @@ const MAX_ANNEX: u64 = 16 << 20;
 pub trait Watch {
     /// So many checkpoints will be evaluated.
     fn begin(&self, checkpoints: u64);
-    /// One was; `cached` where its annexes were already there.
-    fn checkpoint(&self, step: u64, scores: &[HeldOutScore], cached: bool);
+    /// One was.
+    fn checkpoint(&self, evaluation: &Evaluation);
 }
 
-/// Evaluates the checkpoints at `steps` (all where empty) of the release in `dir`.
+/// The scores of one checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Step of the checkpoint.
+    pub step: u64,
+    /// Per source.
+    pub scores: Vec<HeldOutScore>,
+    /// Whether the scores were read from an annex of an earlier evaluation. An annex is unsigned: in a
+    /// release of somebody else's it is a claim, not a measurement.
+    pub cached: bool,
+}
+
+/// Evaluates the checkpoints at `steps` (all where empty) of the release in `dir`; with `again` also
+/// those that an annex already holds scores of.
 ///
 /// # Errors
 /// When the release is damaged, a step has no checkpoint, or the disk refuses.
@@ -38,13 +51,11 @@ pub fn evaluate(
     dir: &Path,
     pool: Arc<Pool>,
     steps: &[u64],
+    again: bool,
     program: &Program,
     watch: &dyn Watch,
-) -> Result<Vec<(u64, Vec<HeldOutScore>)>, EvalError> {
+) -> Result<Vec<Evaluation>, EvalError> {
     let there = layout::checkpoint_steps(dir)?;
-    if there.is_empty() {
-        return Err(EvalError::NoCheckpoints { path: dir.into() });
-    }
     if let Some(&step) = steps.iter().find(|step| !there.contains(step)) {
         let there = there
             .iter()
@@ -58,19 +69,28 @@ pub fn evaluate(
     let mut evaluator = Evaluator::open(dir, pool, program.clone())?;
     let mut all = Vec::new();
     for &step in steps {
-        let manifest = CheckpointManifest::read(
-            &dir.join(layout::checkpoint_dir(step))
-                .join(layout::MANIFEST),
-        )?;
-        let state = manifest.state_digest.to_string();
-        let cached = evaluator.cached(step, &state);
-        let is_cached = cached.is_some();
-        let scores = match cached {
+        let manifest = dir
+            .join(layout::checkpoint_dir(step))
+            .join(layout::MANIFEST);
+        let state = CheckpointManifest::read(&manifest)?
+            .state_digest
+            .to_string();
+        let earlier = if again {
+            None
+        } else {
+            evaluator.cached(step, &state)
+        };
+        let cached = earlier.is_some();
+        let scores = match earlier {
             Some(scores) => scores,
             None => evaluator.checkpoint(step, &state, there.last() == Some(&step))?,
         };
-        watch.checkpoint(step, &scores, is_cached);
-        all.push((step, scores));
+        all.push(Evaluation {
+            step,
+            scores,
+            cached,
+        });
+        watch.checkpoint(&all[all.len() - 1]);
     }
     Ok(all)
 }
@@ -130,6 +150,13 @@ impl<'a> Evaluator<'a> {
     ) -> Result<Vec<HeldOutScore>, EvalError> {
         let checkpoint = read_checkpoint(&self.dir.join(layout::checkpoint_dir(step)))?;
         let layout = Arc::clone(self.engine.layout());
+        // Asked before memory is taken for what an untrusted configuration claims.
+        let weights = checkpoint
+            .manifest
+            .tensors
+            .iter()
+            .filter(|t| !t.name.starts_with("optimizer."));
+        layout.expect(weights.map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())))?;
         let weights = Parameters::from_source(&layout, checkpoint.model.names(), |name| {
             checkpoint.model.f32(name).ok()
         })
@@ -157,7 +184,11 @@ impl<'a> Evaluator<'a> {
     fn write(&self, step: u64, task: &str, annex: &impl serde::Serialize) -> Result<(), EvalError> {
         let mut json = serde_json::to_vec_pretty(annex).expect("annexes are plain data");
         json.push(b'\n');
-        Ok(atomic::write_file(&self.path(step, task)?, &json)?)
+        Ok(atomic::write_inside(
+            self.dir,
+            &layout::eval(step, task)?,
+            &json,
+        )?)
     }
 
     /// Bits per byte per source: Σ −log₂ p over all tokens of its documents ÷ their UTF-8 bytes.
@@ -223,8 +254,8 @@ impl<'a> Evaluator<'a> {
         }
         stretches.sort_by_key(|s| (std::cmp::Reverse(s.tokens), s.sample));
         let verbatim = last.then(|| Verbatim {
-            method: "every run of tokens of a continuation that stands, token for token, in a row of the training \
-                     sequence; the longest from each starting point, none inside another"
+            method: "runs of tokens of a continuation that stand, token for token, in a row of the training sequence: \
+                     the longest from each starting point, none inside another, three for each sample"
                 .to_owned(),
             minimum_tokens: MINIMUM_TOKENS as u64,
             stretches,

@@ -27,6 +27,8 @@ pub struct Options<'a> {
     pub language: Language,
     /// The root by which the reader knows the publisher.
     pub pinned_root: Option<Digest>,
+    /// Whether the reader vouches for the replay and drill records in the release: unsigned, they are hearsay else.
+    pub own_replays: bool,
     /// The criteria to decide by.
     pub criteria: Criteria,
     /// What makes the report.
@@ -36,7 +38,7 @@ pub struct Options<'a> {
 }
 
 impl Options<'_> {
-    /// In this language, by the default criteria, with no root pinned.
+    /// In this language, by the default criteria, with no root pinned and no record vouched for.
     #[must_use]
     pub fn new(language: Language) -> Self {
         let program = Program {
@@ -47,6 +49,7 @@ impl Options<'_> {
         Self {
             language,
             pinned_root: None,
+            own_replays: false,
             criteria: Criteria::shipped(),
             program,
             progress: &|_| {},
@@ -60,7 +63,16 @@ impl Options<'_> {
 /// When the page was not built, or nothing can be said about the directory.
 pub fn report(release: &Path, options: &Options<'_>) -> Result<Vec<u8>> {
     html::expect_built()?;
-    html::with_data(&report_data(release, options)?)
+    to_html(&report_data(release, options)?)
+}
+
+/// The page that shows this report.
+///
+/// # Errors
+/// When the page was not built.
+pub fn to_html(report: &Report) -> Result<Vec<u8>> {
+    html::expect_built()?;
+    html::with_data(report)
 }
 
 /// The data of a report, for `--json`.
@@ -68,6 +80,7 @@ pub fn report(release: &Path, options: &Options<'_>) -> Result<Vec<u8>> {
 /// # Errors
 /// When nothing can be said about the directory.
 pub fn report_data(release: &Path, options: &Options<'_>) -> Result<Report> {
-    let dossier = Dossier::read_with_progress(release, options.pinned_root, options.progress)?;
+    let mut dossier = Dossier::read_with_progress(release, options.pinned_root, options.progress)?;
+    dossier.own_replays = options.own_replays;
     Ok(Report::new(dossier, options))
 }

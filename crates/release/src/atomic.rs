@@ -58,6 +58,22 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     write_file_with(path, bytes.len() as u64, |file| file.write_all(bytes))
 }
 
+/// [`write_file`] at `relative` (with `/`) below `root`, which may be somebody else's release: no
+/// directory on the way may be a link, or the file could land anywhere.
+pub fn write_inside(root: &Path, relative: &str, bytes: &[u8]) -> Result<()> {
+    let mut path = root.to_owned();
+    for component in relative.split('/') {
+        if path.symlink_metadata().is_ok_and(|m| m.is_symlink()) && path != root {
+            return Err(Error::NotAPlainFile {
+                path,
+                kind: "a link",
+            });
+        }
+        path.push(component);
+    }
+    write_file(&path, bytes)
+}
+
 /// Replaces `path` by a file that `write` fills. `needed` is the size to name when the disk is full.
 pub fn write_file_with(
     path: &Path,

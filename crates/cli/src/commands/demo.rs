@@ -2,12 +2,12 @@
 
 use super::drill;
 use super::own_root;
+use super::replay::{MAX_ANNEX, equal_replays};
 use crate::args::DemoArgs;
-use crate::code;
 use crate::failure::Failure;
 use crate::machine;
 use crate::output::Output;
-use glasswork_release::annex::{HeldOutFile, Replay, ReplayVerdict, Statement};
+use glasswork_release::annex::HeldOutFile;
 use glasswork_release::metrics::Metrics;
 use glasswork_release::{files, layout};
 use std::path::Path;
@@ -18,8 +18,6 @@ const CORPUS: &str = "examples/demo/corpus/Cargo.toml";
 const EXPECTED: &str = "examples/demo/expected.json";
 /// Segments that the demo has recomputed by a fresh process.
 const REPLAYS: usize = 2;
-/// An annex above this size is not one of ours.
-const MAX_ANNEX: u64 = 16 << 20;
 
 pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<ExitCode, Failure> {
     if !Path::new(RUN).exists() {
@@ -89,6 +87,7 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<ExitCode, Failure>
                 &release,
                 "--sample",
                 &missing.to_string(),
+                "--own-replays",
                 "--root",
                 &root,
             ],
@@ -97,7 +96,7 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<ExitCode, Failure>
     }
     drill::run(&args.output, &root, output)?;
     heading(output, "6  The report");
-    glasswork(&["report", &release])?;
+    glasswork(&["report", &release, "--own-replays"])?;
     summary(args, &root, before, output)
 }
 
@@ -123,7 +122,12 @@ fn shell(output: &Output, program: &str, arguments: &[&str]) -> Result<(), Failu
         return Ok(());
     }
     let said = format!("`{program} {}` ended with {status}", arguments.join(" "));
-    Err(Failure::new(
+    let code = status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(1);
+    Err(Failure::with_code(
+        code,
         said,
         Some("what it printed above says why; the demo goes on where it stopped".to_owned()),
     ))
@@ -162,26 +166,6 @@ fn standing(release: &Path) -> bool {
         && reported
         && own_root(release)
             .is_ok_and(|root| equal_replays(release, &root.to_string()).len() >= REPLAYS)
-}
-
-/// Replays of this very release by this very program that came out bitwise equal.
-fn equal_replays(release: &Path, root: &str) -> Vec<Replay> {
-    let Ok(entries) = std::fs::read_dir(release.join(layout::ATTESTATIONS)) else {
-        return Vec::new();
-    };
-    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    let statements = paths.iter().filter_map(|path| {
-        let bytes = files::read(path, MAX_ANNEX).ok()?;
-        serde_json::from_slice::<Statement<Replay>>(&bytes).ok()
-    });
-    statements
-        .filter(|statement| statement.root() == Some(root))
-        .map(|statement| statement.predicate)
-        .filter(|replay| {
-            replay.verdict == ReplayVerdict::BitwiseEqual && replay.program == code::program()
-        })
-        .collect()
 }
 
 fn summary(

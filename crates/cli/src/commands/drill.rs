@@ -29,9 +29,11 @@ pub(super) fn run(release: &Path, root: &str, output: &Output) -> Result<(), Fai
     let earlier = files::read(&path, 1 << 20).ok();
     let earlier: Option<Statement<FaultDrill>> =
         earlier.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    if earlier
-        .is_some_and(|said| said.root() == Some(root) && said.predicate.program == code::program())
-    {
+    if earlier.is_some_and(|said| {
+        said.root() == Some(root)
+            && said.predicate.program == code::program()
+            && said.predicate.found
+    }) {
         output.note("nothing left to do: the fault drill was held before");
         return Ok(());
     }
@@ -95,7 +97,7 @@ pub(super) fn run(release: &Path, root: &str, output: &Output) -> Result<(), Fai
     ))
     .expect("statements are plain data");
     json.push(b'\n');
-    atomic::write_file(&path, &json)?;
+    atomic::write_inside(release, &format!("{}/{FILE}", layout::ATTESTATIONS), &json)?;
     if !found {
         return Err(Failure::new(
             format!("the flipped bit was not found as it should be: {said}"),

@@ -4,9 +4,12 @@ use crate::args::ExportArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 use glasswork_data::END_OF_TEXT_ID;
+use glasswork_model::{ModelConfig, config_json};
 use glasswork_release::atomic::{self, StagedDir};
 use glasswork_release::checkpoint::read_checkpoint;
+use glasswork_release::config::RunConfig;
 use glasswork_release::{files, layout};
+use glasswork_train::checkpoint_config;
 use std::process::ExitCode;
 
 /// More than any file copied here has; a release is not trusted to be small.
@@ -54,7 +57,6 @@ pub(super) fn run(args: &ExportArgs, output: &Output) -> Result<ExitCode, Failur
     let weights = files::read(checkpoint.model.path(), size)?;
     atomic::write_file(&staged.path().join(layout::MODEL), &weights)?;
     for (from, name) in [
-        (directory.join(layout::MODEL_CONFIG), "config.json"),
         (args.release.join(layout::TOKENIZER), "tokenizer.json"),
         (
             args.release.join(layout::TOKENIZER_CONFIG),
@@ -63,6 +65,10 @@ pub(super) fn run(args: &ExportArgs, output: &Output) -> Result<ExitCode, Failur
     ] {
         atomic::write_file(&staged.path().join(name), &files::read(&from, MAX_TEXT)?)?;
     }
+    // Made anew from run.toml: what a release's own config.json asks a loader to do is not passed on.
+    let model = ModelConfig::from_run(&RunConfig::load(&args.release.join(layout::RUN))?)?;
+    let config = checkpoint_config(&config_json(&model, END_OF_TEXT_ID));
+    atomic::write_file(&staged.path().join(layout::MODEL_CONFIG), &config)?;
     let generation = format!(
         "{:#}\n",
         glasswork_model::generation_config_json(END_OF_TEXT_ID)

@@ -12,6 +12,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Larger models are planned by arithmetic alone: making and running one here could take all memory.
+const MEASURED_PARAMETERS: u64 = 200_000_000;
+
 #[derive(Serialize)]
 struct Plan {
     name: String,
@@ -30,9 +33,9 @@ struct Plan {
     threads: usize,
     isa: &'static str,
     micro_batch: u64,
-    /// Measured on one sequence just now.
-    measured_tokens_per_second: f64,
-    training_seconds: f64,
+    /// Measured on one sequence just now; null for a model too large to measure on the way.
+    measured_tokens_per_second: Option<f64>,
+    training_seconds: Option<f64>,
 }
 
 pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure> {
@@ -46,9 +49,13 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
     let pool = machine::pool(&args.compute)?;
     let places = Layout::new(&model);
     let parameters = places.elements() as u64;
-    let tokens = run.training.steps * run.tokens_per_step();
+    let tokens = run.training.steps.saturating_mul(run.tokens_per_step());
     let micro_batch = u64::from(args.compute.micro_batch).min(run.training.batch as u64);
-    let rate = measure(&model, Arc::clone(&pool), run.seed)?;
+    let rate = if parameters <= MEASURED_PARAMETERS {
+        Some(measure(&model, Arc::clone(&pool), run.seed)?)
+    } else {
+        None
+    };
     let checkpoints = run.training.checkpoint_steps.len() as u64;
     // A binary tree over G groups holds one partial gradient a level, and the one being made.
     let gradients = u64::from(run.training.reduction_groups.ilog2()) + 1;
@@ -61,7 +68,7 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
         checkpoints,
         training_flops: model.training_flops_per_token() as f64 * tokens as f64,
         checkpoint_bytes: 12 * parameters,
-        disk_bytes: checkpoints * 12 * parameters,
+        disk_bytes: checkpoints.saturating_mul(12 * parameters),
         weights_bytes: 4 * parameters,
         optimizer_bytes: 8 * parameters,
         gradient_bytes: gradients * 4 * parameters,
@@ -70,7 +77,7 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
         isa: pool.isa().name(),
         micro_batch,
         measured_tokens_per_second: rate,
-        training_seconds: tokens as f64 / rate,
+        training_seconds: rate.map(|rate| tokens as f64 / rate),
     };
     output.result(&plan, || text(&plan));
     Ok(ExitCode::SUCCESS)
@@ -102,14 +109,27 @@ fn measure(
 fn text(plan: &Plan) -> String {
     let memory =
         plan.weights_bytes + plan.optimizer_bytes + plan.gradient_bytes + plan.activation_bytes;
+    let time = match (plan.training_seconds, plan.measured_tokens_per_second) {
+        (Some(seconds), Some(rate)) => format!(
+            "about {} at {} tokens/s (measured on one sequence: {} threads, {}); update, digests and\n\
+             \x20                checkpoints come on top",
+            duration(seconds),
+            grouped(rate as u64),
+            plan.threads,
+            plan.isa,
+        ),
+        _ => format!(
+            "not measured (more than {} parameters); divide the operations by this machine's rate",
+            grouped(MEASURED_PARAMETERS)
+        ),
+    };
     format!(
         "run `{}`\n\
          parameters       {} ({} in matrix products)\n\
          training         {} steps, {} tokens, {:.2e} floating-point operations\n\
          memory           {}: weights {}, optimizer {}, gradients {}, activations {} (micro-batch {})\n\
          disk             {} for {} checkpoints of {}\n\
-         time             about {} at {} tokens/s (measured on one sequence: {} threads, {}); update, digests and\n\
-         \x20                checkpoints come on top\n",
+         time             {time}\n",
         plan.name,
         grouped(plan.parameters),
         grouped(plan.matmul_parameters),
@@ -125,9 +145,5 @@ fn text(plan: &Plan) -> String {
         bytes(plan.disk_bytes),
         plan.checkpoints,
         bytes(plan.checkpoint_bytes),
-        duration(plan.training_seconds),
-        grouped(plan.measured_tokens_per_second as u64),
-        plan.threads,
-        plan.isa,
     )
 }

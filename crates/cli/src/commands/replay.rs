@@ -9,12 +9,15 @@ use crate::output::{Output, duration, grouped};
 use crate::progress::Steps;
 use glasswork_release::annex::{Replay, ReplayVerdict, Statement};
 use glasswork_release::config::RunConfig;
-use glasswork_release::{atomic, layout};
+use glasswork_release::{atomic, files, layout};
 use glasswork_replay::{Outcome, Segment, replay, segments, statement};
 use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+
+/// An annex above this size is not one of ours.
+pub(super) const MAX_ANNEX: u64 = 16 << 20;
 
 pub(super) fn run(args: &ReplayArgs, output: &Output) -> Result<ExitCode, Failure> {
     let release = &args.release;
@@ -33,8 +36,28 @@ pub(super) fn run(args: &ReplayArgs, output: &Output) -> Result<ExitCode, Failur
     let all = segments(release)?;
     let (chosen, how) = match &args.segments {
         Some(text) => (parse_segments(text, &all)?, "named"),
-        None => (draw(args.sample as usize, &all)?, "random"),
+        None => {
+            let mut left = all.clone();
+            if args.own_replays {
+                let done = equal_replays(release, &root.to_string());
+                left.retain(|segment| {
+                    !done
+                        .iter()
+                        .any(|r| (r.from, r.to) == (segment.from, segment.to))
+                });
+            }
+            (draw(args.sample as usize, &left)?, "random")
+        }
     };
+    if chosen.is_empty() {
+        let hint = "a release has a segment between each checkpoint and the next; with --own-replays those left out were \
+                    recomputed before"
+            .to_owned();
+        return Err(Failure::not_enough(
+            "there is no segment to recompute",
+            Some(hint),
+        ));
+    }
     let pool = machine::pool(&args.compute)?;
     let micro_batch = args.compute.micro_batch as usize;
     output.note(&plan(&chosen, &all, how, run.tokens_per_step()));
@@ -61,9 +84,7 @@ pub(super) fn run(args: &ReplayArgs, output: &Output) -> Result<ExitCode, Failur
         if !args.no_record {
             record(release, &said)?;
         }
-        if !output.json {
-            print!("{}", text(&outcome, &said.predicate));
-        }
+        output.part(&text(&outcome, &said.predicate));
         statements.push(said);
         outcomes.push(outcome);
     }
@@ -103,7 +124,7 @@ fn parse_segments(text: &str, all: &[Segment]) -> Result<Vec<Segment>, Failure> 
         if first == 0 || last < first {
             return Err(usage());
         }
-        for number in first..=last.min(all.len() + 1) {
+        for number in first..=last.min(first.max(all.len() + 1)) {
             let segment = all.get(number - 1).copied();
             let error = glasswork_replay::ReplayError::NoSegment {
                 segment: number,
@@ -131,7 +152,7 @@ fn draw(count: usize, all: &[Segment]) -> Result<Vec<Segment>, Failure> {
         })?;
         let steps = |segment: &Segment| segment.to - segment.from;
         // At most a few million steps: the bias of a remainder is below 2⁻⁴⁰.
-        let mut at = random % left.iter().map(steps).sum::<u64>();
+        let mut at = random % left.iter().map(steps).sum::<u64>().max(1);
         let index = left.iter().position(|segment| {
             let here = at < steps(segment);
             at = at.saturating_sub(steps(segment));
@@ -146,17 +167,34 @@ fn draw(count: usize, all: &[Segment]) -> Result<Vec<Segment>, Failure> {
 /// Files the statement under the next free number.
 fn record(release: &Path, statement: &Statement<Replay>) -> Result<(), Failure> {
     let Replay { from, to, .. } = statement.predicate;
-    let path = (1..)
-        .map(|n| {
-            release
-                .join(layout::ATTESTATIONS)
-                .join(format!("replay-{from}-{to}-{n}.json"))
-        })
-        .find(|path| !path.exists())
+    let name = (1..)
+        .map(|n| format!("{}/replay-{from}-{to}-{n}.json", layout::ATTESTATIONS))
+        .find(|name| !release.join(name).exists())
         .expect("numbers do not run out");
     let mut json = serde_json::to_vec_pretty(statement).expect("statements are plain data");
     json.push(b'\n');
-    Ok(atomic::write_file(&path, &json)?)
+    Ok(atomic::write_inside(release, &name, &json)?)
+}
+
+/// Records in the release of replays by this very program that came out bitwise equal. They are
+/// unsigned: whoever asks says that they are their own.
+pub(super) fn equal_replays(release: &Path, root: &str) -> Vec<Replay> {
+    let Ok(entries) = std::fs::read_dir(release.join(layout::ATTESTATIONS)) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    let statements = paths.iter().filter_map(|path| {
+        let bytes = files::read(path, MAX_ANNEX).ok()?;
+        serde_json::from_slice::<Statement<Replay>>(&bytes).ok()
+    });
+    statements
+        .filter(|statement| statement.root() == Some(root))
+        .map(|statement| statement.predicate)
+        .filter(|replay| {
+            replay.verdict == ReplayVerdict::BitwiseEqual && replay.program == code::program()
+        })
+        .collect()
 }
 
 fn text(outcome: &Outcome, said: &Replay) -> String {
@@ -219,7 +257,7 @@ fn coverage(outcomes: &[Outcome], all: usize, how: &str) -> String {
         let tenth = 1.0 - 0.9_f64.powi(equal as i32);
         writeln!(
             text,
-            "had a tenth of all steps lain in bad segments, this sample would have met one with probability {tenth:.2} (1 − 0.9^{equal})"
+            "had a tenth of all steps lain in bad segments, this sample would have met one with probability {tenth:.2} or more (1 − 0.9^{equal})"
         )
         .expect("strings take all");
     }
