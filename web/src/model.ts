@@ -1,6 +1,6 @@
 // What the parts of the page need from the report, computed once and without the page.
 
-import type { Claim, Report, Rung, Segment } from './report';
+import type { Claim, ClaimStatus, Evaluation, Report, Rung, Segment, Source } from './report';
 import type { Words } from './words';
 
 export const rungs: Rung[] = ['declared', 'present', 'consistent', 'replayed_within_bound', 'replayed_bitwise'];
@@ -35,7 +35,39 @@ export const groups: { id: 'genuine' | 'repeatable' | 'data' | 'quality'; first:
 ];
 
 export function claimSentence(claim: Claim, words: Words): string {
-  return words.look(`claim.${claim.id}.${claim.status}`, claim.params, claim.id);
+  // Of some claims it must be said at once that somebody only says so.
+  const hearsay = claim.rung === 'declared' ? words.look(`claim.${claim.id}.${claim.status}_declared`, claim.params, '') : '';
+  return hearsay || words.look(`claim.${claim.id}.${claim.status}`, claim.params, claim.id);
+}
+
+/** What the mark beside a claim shows: what somebody only says is not shown as confirmed. */
+export function claimState(claim: Claim): ClaimStatus | 'declared' {
+  return claim.status === 'holds' && claim.rung === 'declared' ? 'declared' : claim.status;
+}
+
+/** Who can do what a remedy asks for. */
+export function actorOf(remedy: string): 'publisher' | 'engineering' | 'legal' {
+  if (remedy === 'state_model_licence' || remedy === 'ask_publisher') return 'publisher';
+  return remedy === 'review_licences' ? 'legal' : 'engineering';
+}
+
+/** What training read, by kind of source, most first: [kind, share of the tokens consumed]. */
+export function sharesByKind(sources: Source[]): [string, number][] {
+  const sums = new Map<string, number>();
+  for (const source of sources) if (source.share) sums.set(source.kind, (sums.get(source.kind) ?? 0) + source.share);
+  return [...sums].sort((left, right) => right[1] - left[1]);
+}
+
+/** Bits per byte of all sources together: bits are summed, then divided by the bytes. Null where a source is missing. */
+export function overall(evaluation: Evaluation, sources: string[]): number | null {
+  let [bits, bytes] = [0, 0];
+  for (const source of sources) {
+    const score = evaluation.scores.find((found) => found.source === source);
+    if (!score) return null;
+    bits += score.bits_per_byte * score.bytes;
+    bytes += score.bytes;
+  }
+  return bytes > 0 ? bits / bytes : null;
 }
 
 /** For words inside words: reasons repeat the sentence of the claim that they speak of. */

@@ -110,14 +110,17 @@ export interface Source {
   licence: string | null;
   licence_evidence: string | null;
   attribution: string | null;
-  /** Whether the release carries its text: it does where every licence lets the text be passed on. */
+  /** Whether the release carries its text: it does where there is some and every licence lets it be passed on. */
   text_included: boolean | null;
   /** Share of the tokens that training consumed, 0 to 1. */
   share: number | null;
   weight: number | null;
+  /** Documents that training could draw from. */
   documents: number | null;
   bytes: number | null;
   tokens: number | null;
+  /** Of these documents: those that training consumed a token of. */
+  used_documents: number | null;
   held_out_documents: number | null;
   rejected_documents: number | null;
   duplicate_documents: number | null;
@@ -134,6 +137,7 @@ export interface LicenceRow {
   notice: boolean;
   share_alike: boolean;
   documents: number;
+  used_documents: number;
   bytes: number;
   consumed_tokens: number | null;
   /** First and last update that consumed a document under it; null: never consumed. */
@@ -153,6 +157,14 @@ export interface Package {
   refused: string | null;
   sha256: string;
   sources: string[];
+  repository: string | null;
+  /** Copyright lines of its licence files, else the authors that its manifest names. */
+  copyright: string[];
+  /** Licence and notice files in its archive, each with its SHA-256. */
+  licence_files: string[];
+  consumed_tokens: number | null;
+  first_step: number | null;
+  last_step: number | null;
 }
 
 export interface Rejection {

@@ -1,5 +1,6 @@
 // The built page in a real browser, opened from disk. Run `npm run build` first.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { browserPath, fixture, openBrowser, pageWith } from './pages.mjs';
 
@@ -32,17 +33,17 @@ describe('the page', { skip }, () => {
 
   it('opens in the language it was made in, switches, and obeys ?lang=', async () => {
     await visit({}, async (page) => {
-      assert.equal(await page.locator('.decision .verdict').textContent(), 'Not enough evidence');
+      assert.equal(await page.locator('.decision .verdict').textContent(), 'Not enough evidence to decide');
       await page.getByRole('button', { name: '日本語' }).click();
-      assert.equal(await page.locator('.decision .verdict').textContent(), '判断材料が足りません');
+      assert.equal(await page.locator('.decision .verdict').textContent(), '採用の可否はまだ判断できません');
       assert.equal(await page.evaluate(() => document.documentElement.lang), 'ja');
       assert.match(await page.title(), /報告書/);
     });
     await visit({ search: '?lang=ja' }, async (page) => {
-      assert.equal(await page.locator('.decision .verdict').textContent(), '判断材料が足りません');
+      assert.equal(await page.locator('.decision .verdict').textContent(), '採用の可否はまだ判断できません');
     });
     await visit({}, async (page) => {
-      assert.equal(await page.locator('.decision .verdict').textContent(), '判断材料が足りません');
+      assert.equal(await page.locator('.decision .verdict').textContent(), '採用の可否はまだ判断できません');
     }, await pageWith({ ...report, language: 'ja' }));
   });
 
@@ -79,6 +80,36 @@ describe('the page', { skip }, () => {
       assert.equal((await page.locator('#claim-files_intact .badge').textContent()).trim(), 'contradicted');
       assert.match(await page.locator('.question').first().textContent(), /2 defects were found, the first in run\.toml/);
     }, await pageWith(damaged));
+  });
+
+  it('shows unsigned records as hearsay', async () => {
+    const unsigned = structuredClone(report);
+    for (const id of ['segments_replayed', 'fault_found']) unsigned.claims.find((found) => found.id === id).rung = 'declared';
+    await visit({}, async (page) => {
+      const claim = page.locator('#claim-segments_replayed');
+      assert.match(await claim.textContent(), /According to the unsigned replay records/);
+      assert.equal(await claim.locator('.mark').first().getAttribute('aria-label'), 'declared');
+      assert.equal(await page.locator('.strip.hearsay').count(), 1);
+      assert.doesNotMatch(await page.locator('#chain').textContent(), /were replayed with the same bits|vouches for these/);
+    }, await pageWith(unsigned));
+  });
+
+  it('names its own root as such, unless the reader brought one', async () => {
+    await visit({}, async (page) => assert.match(await page.locator('.root').textContent(), /Computed from the release itself/));
+    const pinned = { ...report, release: { ...report.release, publisher: 'matches' } };
+    await visit({}, async (page) => assert.doesNotMatch(await page.locator('.root').textContent(), /Computed from/), await pageWith(pinned));
+  });
+
+  it('saves tables as files, from disk', async () => {
+    await visit({}, async (page) => {
+      await page.locator('#sources details.long summary').click();
+      for (const [name, rows] of [['sources', report.sources], ['licences', report.licences], ['packages', report.packages]]) {
+        const [download] = await Promise.all([page.waitForEvent('download'), page.locator(`[data-table="${name}"]`).click()]);
+        assert.equal(download.suggestedFilename(), `${name}.csv`);
+        const text = await readFile(await download.path(), 'utf8');
+        assert.equal(text.trimEnd().split('\r\n').length, rows.length + 1);
+      }
+    });
   });
 
   it('prints the criteria in full', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { bytes, compact, duration, fixed, grouped, percent, significant } from '../src/format';
-import { marked, claimGroups } from '../src/model';
+import { csv } from '../src/csv';
+import { actorOf, claimGroups, claimState, marked, overall, sharesByKind } from '../src/model';
 import { keptIndices } from '../src/reduce';
 import { fixture } from './fixture';
 
@@ -62,6 +63,43 @@ describe('claims', () => {
     report.claims.unshift({ id: 'new_claim', status: 'holds', rung: 'declared', params: {}, evidence: [] });
     expect(claimGroups(report).at(-1)).toMatchObject({ id: 'other', claims: [{ id: 'new_claim' }] });
     expect(claimGroups(report).flatMap((group) => group.claims)).toHaveLength(report.claims.length);
+  });
+});
+
+describe('what somebody only says', () => {
+  it('is not shown as confirmed', () => {
+    const claim = fixture().claims.find((found) => found.id === 'segments_replayed')!;
+    expect(claimState(claim)).toBe('holds');
+    expect(claimState({ ...claim, rung: 'declared' })).toBe('declared');
+    expect(claimState({ ...claim, rung: 'declared', status: 'fails' })).toBe('fails');
+  });
+});
+
+describe('tables as files', () => {
+  it('are what a spreadsheet reads, and hold no formula', () => {
+    expect(csv([['a', 'b'], ['x,"y"\nz', null], [0.5, true]])).toBe('\ufeffa,b\r\n"x,""y""\nz",\r\n0.5,true\r\n');
+    for (const hostile of ['=1+1', '+1', '-1', '@SUM(A1)', '\t=1']) expect(csv([[hostile]])).toContain(`'${hostile}`);
+    expect(csv([[-1]])).not.toContain("'");
+  });
+});
+
+describe('sums', () => {
+  it('weigh scores by bytes, and are missing where a source is', () => {
+    const score = (source: string, bits_per_byte: number, bytes: number) => ({ source, bits_per_byte, bytes, tokens: 1, documents: 1 });
+    const evaluation = { step: 1, path: 'p', digest: null, scores: [score('a', 1, 300), score('b', 2, 100)] };
+    expect(overall(evaluation, ['a', 'b'])).toBe(1.25);
+    expect(overall(evaluation, ['a', 'b', 'c'])).toBeNull();
+    expect(overall(evaluation, [])).toBeNull();
+  });
+
+  it('put sources of a kind together', () => {
+    expect(sharesByKind(fixture().sources).map(([kind]) => kind)).toEqual(['crate-code', 'crate-prose', 'html-docs']);
+    const twice = fixture().sources.map((source) => ({ ...source, kind: 'html-docs' }));
+    expect(sharesByKind([...twice, { ...twice[0]!, share: null }])).toEqual([['html-docs', 1]]);
+  });
+
+  it('name who can act', () => {
+    expect(['ask_publisher', 'review_licences', 'replay_more'].map(actorOf)).toEqual(['publisher', 'legal', 'engineering']);
   });
 });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import ids from '../../crates/audit/catalogue-ids.json';
 import { en } from '../src/catalogue/en';
 import { ja } from '../src/catalogue/ja';
-import { groups, rungs, sentences } from '../src/model';
+import { claimSentence, groups, rungs, sentences } from '../src/model';
 import type { Language, Params } from '../src/report';
 import { catalogues, languageOf, wordsOf } from '../src/words';
 import { fixture } from './fixture';
@@ -53,7 +53,7 @@ describe('sentences', () => {
     wordsOf(language, sentences(fixture())).look(key, params, '?');
 
   it('write numbers as the language does', () => {
-    expect(say('en', 'claim.files_intact.holds', { files: 1074, bytes: 431_224_117 })).toBe('All 1,074 files (431 MB) are complete and unchanged.');
+    expect(say('en', 'claim.files_intact.holds', { files: 1074, bytes: 431_224_117 })).toBe('All 1,074 files (431 MB) are there and agree with one another.');
     expect(say('ja', 'model.one_line', { parameters: 3_147_008, tokens: 1_064_960, steps: 520 })).toContain('315万');
   });
 
@@ -71,12 +71,20 @@ describe('sentences', () => {
 
   it('name what they refer to', () => {
     expect(say('en', 'reason.claim_missing', { claim: 'safety_evaluated' })).toBe('The safety of the model was not evaluated.');
-    expect(say('ja', 'reason.rung_too_low', { claim: 'files_intact', rung: 'present', required: 'consistent' })).toContain('「現物あり」');
+    expect(say('ja', 'reason.rung_too_low', { claim: 'files_intact', rung: 'present', required: 'consistent' })).toContain('「記録あり（内容は未確認）」');
     expect(say('en', 'reason.licence_class_not_allowed', { classes: ['weak-copyleft', 'unknown'] })).toContain('weak copyleft and unknown');
   });
 
   it('leave values as they are, even when they look like places for values', () => {
     expect(say('en', 'claim.fault_found.holds', { step: 3, tensor: '{step} <b>' })).toContain('the tensor {step} <b>.');
+  });
+
+  it('say of unsigned records that they are hearsay', () => {
+    const claim = fixture().claims.find((found) => found.id === 'segments_replayed')!;
+    const said = (rung: 'declared' | 'replayed_bitwise', language: Language) => claimSentence({ ...claim, rung }, wordsOf(language));
+    expect(said('declared', 'en')).toBe('According to the unsigned replay records in the release, 2 of 11 segments (100 of 520 steps) came out with every bit the same.');
+    expect(said('declared', 'ja')).toMatch(/^添付の再計算記録（署名なし）によると/);
+    expect(said('replayed_bitwise', 'en')).toMatch(/^The maker of this report/);
   });
 
   it('leave nothing unfilled in the report', () => {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::dossier::Dossier;
+use crate::dossier::{Dossier, Publisher};
 
 /// A command and the catalogue id of what it does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,12 +18,18 @@ pub struct Command {
 #[must_use]
 pub fn commands(dossier: &Dossier) -> Vec<Command> {
     let place = place(dossier);
-    let root = dossier
-        .release
-        .root
-        .as_ref()
-        .map(|root| format!(" --root {root}"))
-        .unwrap_or_default();
+    // The root of the release itself would agree with any forgery: only one that reached the reader another way is
+    // printed as such.
+    let root = match (&dossier.release.root, dossier.release.publisher) {
+        (Some(root), Publisher::Matches) => format!(" --root {root}"),
+        (Some(_), _) => " --root DIGEST".to_owned(),
+        (None, _) => String::new(),
+    };
+    let own = if dossier.own_replays {
+        " --own-replays"
+    } else {
+        ""
+    };
     let middle = dossier
         .metrics
         .as_ref()
@@ -44,21 +50,29 @@ pub fn commands(dossier: &Dossier) -> Vec<Command> {
             format!("glasswork replay {place} --segments 1..{segments}{root}"),
         ),
         shown("trace", format!("glasswork trace {place} --step {middle}")),
-        shown("eval", format!("glasswork eval {place}")),
+        shown("eval", format!("glasswork eval {place} --again")),
         shown(
             "report",
-            format!("glasswork report {place} -o report.html --lang ja"),
+            format!("glasswork report {place} -o report.html --lang ja{own}{root}"),
         ),
     ]
 }
 
-pub(crate) fn check_against_root(place: &str) -> String {
-    format!("glasswork check {place} --root DIGEST")
+pub(crate) fn report_against_root(place: &str) -> String {
+    format!("glasswork report {place} --root DIGEST")
 }
 
-/// Replays so many segments, drawn at random by the reader's own machine.
+/// Replays so many segments, drawn at random by the reader's own machine from those that it has not replayed yet.
 pub(crate) fn replay_more(place: &str, segments: u64) -> String {
-    format!("glasswork replay {place} --sample {segments}")
+    format!("glasswork replay {place} --sample {segments} --own-replays\nglasswork report {place} --own-replays")
+}
+
+/// The same, with the records that came with the release out of the way.
+pub(crate) fn replay_without_others(place: &str, segments: u64) -> String {
+    format!(
+        "mkdir replays-of-others\nmv {place}/attestations/replay-*.json replays-of-others/\n{}",
+        replay_more(place, segments)
+    )
 }
 
 pub(crate) fn evaluate(place: &str) -> String {

@@ -18,8 +18,34 @@ pub(crate) const NO_LICENCE: &str = "NOASSERTION";
 pub(crate) struct Compared {
     pub(crate) consumption: Consumption,
     pub(crate) licences: Vec<LicenceRow>,
-    pub(crate) by_source: BTreeMap<String, u64>,
+    pub(crate) by_source: BTreeMap<String, Used>,
+    /// By source and `name@version`, as the ids of documents of packages begin.
+    pub(crate) by_package: BTreeMap<(String, String), Used>,
     pub(crate) refused_licences: Vec<Rejection>,
+}
+
+/// What training consumed of some documents.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Used {
+    pub(crate) documents: u64,
+    pub(crate) tokens: u64,
+    /// First and last update that consumed a token.
+    pub(crate) steps: Option<(u64, u64)>,
+}
+
+impl Used {
+    /// Both together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let steps = match (self.steps, other.steps) {
+            (Some(own), Some(others)) => Some((own.0.min(others.0), own.1.max(others.1))),
+            (own, others) => own.or(others),
+        };
+        Self {
+            documents: self.documents.saturating_add(other.documents),
+            tokens: self.tokens.saturating_add(other.tokens),
+            steps,
+        }
+    }
 }
 
 /// A document's target tokens, first and last step.
@@ -40,12 +66,14 @@ pub(crate) fn compare(release: &Path, allowed: &[String]) -> Result<Compared> {
         documents.utf8("source_id")?,
         documents.nullable_utf8("licence_spdx")?,
     );
+    let id = documents.utf8("source_doc_id")?;
     let (split, bytes) = (documents.utf8("split")?, documents.u64("n_bytes")?);
 
     let mut consumption = Consumption::default();
     let mut classes = BTreeSet::new();
     let mut rows: BTreeMap<(&str, &str), LicenceRow> = BTreeMap::new();
-    let mut by_source: BTreeMap<String, u64> = BTreeMap::new();
+    let mut by_source: BTreeMap<String, Used> = BTreeMap::new();
+    let mut by_package: BTreeMap<(String, String), Used> = BTreeMap::new();
     let mut fits: BTreeMap<&str, bool> = BTreeMap::new();
     for (doc, used) in uses.iter().enumerate() {
         let expression = licence[doc].as_deref().unwrap_or(NO_LICENCE);
@@ -63,6 +91,7 @@ pub(crate) fn compare(release: &Path, allowed: &[String]) -> Result<Compared> {
                 notice: terms.notice,
                 share_alike: terms.share_alike,
                 documents: 0,
+                used_documents: 0,
                 bytes: 0,
                 consumed_tokens: Some(0),
                 first_step: None,
@@ -79,8 +108,23 @@ pub(crate) fn compare(release: &Path, allowed: &[String]) -> Result<Compared> {
             .map(|tokens| tokens.saturating_add(used.tokens));
         row.first_step = Some(row.first_step.map_or(first, |step| step.min(first)));
         row.last_step = Some(row.last_step.map_or(last, |step| step.max(last)));
+        row.used_documents += 1;
+        let own = Used {
+            documents: 1,
+            tokens: used.tokens,
+            steps: used.steps,
+        };
         let sum = by_source.entry(source[doc].clone()).or_default();
-        *sum = sum.saturating_add(used.tokens);
+        *sum = sum.and(own);
+        if let Some((package, _)) = id[doc]
+            .split_once('/')
+            .filter(|(name, _)| name.contains('@'))
+        {
+            let sum = by_package
+                .entry((source[doc].clone(), package.to_owned()))
+                .or_default();
+            *sum = sum.and(own);
+        }
         classes.insert(row.class);
         let fit = *fits
             .entry(expression)
@@ -97,6 +141,7 @@ pub(crate) fn compare(release: &Path, allowed: &[String]) -> Result<Compared> {
         consumption,
         licences: rows.into_values().collect(),
         by_source,
+        by_package,
         refused_licences,
     })
 }
@@ -170,4 +215,26 @@ fn refused_licences(
             bytes,
         });
     Ok(rejections.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_used_adds_up_over_sources() {
+        let used = |tokens, steps| Used {
+            documents: 1,
+            tokens,
+            steps,
+        };
+        let never = Used::default();
+        let sum = never.and(used(5, Some((3, 9)))).and(used(7, Some((1, 4))));
+        assert_eq!(
+            (sum.documents, sum.tokens, sum.steps),
+            (2, 12, Some((1, 9)))
+        );
+        assert_eq!(sum.and(never).steps, Some((1, 9)));
+        assert_eq!(never.and(never).steps, None);
+    }
 }

@@ -102,6 +102,7 @@ pub const REASON_IDS: &[&str] = &[
 pub const REMEDY_IDS: &[&str] = &[
     "pin_root",
     "replay_more",
+    "replay_yourself",
     "get_intact_copy",
     "look_into_divergence",
     "state_model_licence",
@@ -212,7 +213,7 @@ fn weigh(criterion: &Criterion, claim: &Claim, place: &str, grounds: &mut Ground
                     grounds.remedy(
                         "pin_root",
                         Params::new(),
-                        Some(commands::check_against_root(place)),
+                        Some(commands::report_against_root(place)),
                     );
                 }
                 "segments_replayed" if criterion.bad_share.is_some() => {}
@@ -237,6 +238,9 @@ fn weigh(criterion: &Criterion, claim: &Claim, place: &str, grounds: &mut Ground
                     ("required", rung_name(criterion.rung)),
                 ];
                 grounds.open.push(reason("rung_too_low", values));
+                if claim.id == "segments_replayed" && criterion.bad_share.is_none() {
+                    replay_more(1, claim, place, grounds);
+                }
             }
         }
     }
@@ -273,7 +277,12 @@ fn limits(criterion: &Criterion, claim: &Claim, place: &str, grounds: &mut Groun
         let count = |name: &str| claim.number(name).unwrap_or(0.0) as usize;
         let (replayed, drawn, all) = (count("replayed"), count("drawn"), count("segments"));
         // Segments that a person named say nothing about the others, unless no other is left.
-        let counted = if replayed == all { all } else { drawn };
+        // Nor do records that nobody vouches for.
+        let counted = match claim.rung {
+            Some(Rung::Declared) => 0,
+            _ if replayed == all => all,
+            _ => drawn,
+        };
         let chance = detection_chance(share, counted, all);
         if chance < required {
             let values = [
@@ -283,7 +292,7 @@ fn limits(criterion: &Criterion, claim: &Claim, place: &str, grounds: &mut Groun
                 ("required", required.into()),
             ];
             // Where nothing was replayed, that is reason enough.
-            if claim.status == Status::Holds {
+            if claim.status == Status::Holds && claim.rung > Some(Rung::Declared) {
                 grounds.open.push(reason("chance_too_low", values));
             }
             let enough = (counted..=all).find(|n| detection_chance(share, *n, all) >= required);
@@ -328,6 +337,11 @@ fn replay_more(segments: u64, claim: &Claim, place: &str, grounds: &mut Grounds)
         return grounds.remedy("ask_publisher", Params::new(), None);
     }
     let params = Params::from([("segments".to_owned(), segments.into())]);
+    // To vouch for records is to vouch for all that lie there: those of others must go first.
+    if claim.rung == Some(Rung::Declared) {
+        let command = commands::replay_without_others(place, segments);
+        return grounds.remedy("replay_yourself", params, Some(command));
+    }
     grounds.remedy(
         "replay_more",
         params,

@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct Dossier {
     /// Which release it is.
     pub release: Release,
+    /// Whether the reader vouches for the replay and drill records: made here, by them. Records carry no signature,
+    /// so anybody can write one; those of nobody known are hearsay ([`crate::Rung::Declared`]).
+    pub own_replays: bool,
     /// What the check of the files said.
     pub check: Check,
     /// How the model was trained.
@@ -178,18 +181,20 @@ pub struct Source {
     pub licence_evidence: Option<String>,
     /// Whom to name.
     pub attribution: Option<String>,
-    /// Whether the release carries its text: it does where every licence lets the text be passed on.
+    /// Whether the release carries its text: it does where there is some and every licence lets it be passed on.
     pub text_included: Option<bool>,
     /// Share of the tokens that training consumed, 0 to 1.
     pub share: Option<f64>,
     /// Integer weight of the mixture.
     pub weight: Option<u64>,
-    /// Documents trained on.
+    /// Documents that training could draw from.
     pub documents: Option<u64>,
     /// Their bytes.
     pub bytes: Option<u64>,
     /// Their tokens.
     pub tokens: Option<u64>,
+    /// Of these documents: those that training consumed a token of.
+    pub used_documents: Option<u64>,
     /// Documents held out.
     pub held_out_documents: Option<u64>,
     /// Documents rejected, duplicates not counted.
@@ -220,6 +225,8 @@ pub struct LicenceRow {
     pub share_alike: bool,
     /// Documents kept.
     pub documents: u64,
+    /// Of these: those that training consumed a token of.
+    pub used_documents: u64,
     /// Their bytes.
     pub bytes: u64,
     /// Target tokens that training consumed.
@@ -248,6 +255,18 @@ pub struct Package {
     pub sha256: String,
     /// Sources that took text from it.
     pub sources: Vec<String>,
+    /// Where its manifest says that it is developed.
+    pub repository: Option<String>,
+    /// Copyright lines of its licence files; where they have none, the authors that its manifest names.
+    pub copyright: Vec<String>,
+    /// Licence and notice files in its archive, each with its SHA-256.
+    pub licence_files: Vec<String>,
+    /// Target tokens that training consumed.
+    pub consumed_tokens: Option<u64>,
+    /// First update that consumed one.
+    pub first_step: Option<u64>,
+    /// Last update that consumed one.
+    pub last_step: Option<u64>,
 }
 
 /// Documents of one source that one rule turned away.

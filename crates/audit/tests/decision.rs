@@ -145,6 +145,7 @@ fn good() -> Dossier {
             }),
         }],
         replays: vec![replay(0, 20, ReplayVerdict::BitwiseEqual)],
+        own_replays: true,
         files: vec![file("core.json"), file("data/sequence/chunk-000.npy")],
         ..Dossier::default()
     }
@@ -280,6 +281,61 @@ fn a_sample_of_replays_is_not_taken_for_the_whole() {
         criterion(&self::decision(&whole), "replay").0,
         CriterionVerdict::Met
     );
+}
+
+#[test]
+fn records_that_nobody_vouches_for_are_hearsay() {
+    // As if a forger had written one for every segment.
+    let mut forged = good();
+    forged.own_replays = false;
+    for segment in forged.segments.iter_mut().flatten() {
+        segment.verdict = Some(ReplayVerdict::BitwiseEqual);
+    }
+    let replayed = claim(&forged, "segments_replayed");
+    assert_eq!(
+        (replayed.status, replayed.rung),
+        (Status::Holds, Some(Rung::Declared))
+    );
+    let decision = decision(&forged);
+    let (verdict, reasons, remedies) = criterion(&decision, "replay");
+    assert_eq!(verdict, CriterionVerdict::Unknown);
+    assert_eq!(
+        (reasons, remedies),
+        (vec!["rung_too_low".into()], vec!["replay_yourself".into()])
+    );
+    let replay = decision.criteria.iter().find(|found| found.id == "replay");
+    let command = replay.and_then(|found| found.remedies[0].command.clone());
+    let command = command.expect("has one");
+    // All four: 1 − 0.75³ is not enough, and with all nothing is left to chance.
+    assert!(command.contains("mv demo/attestations/replay-*.json"));
+    assert!(command.contains("--sample 4 --own-replays\n") && command.ends_with("report demo --own-replays"));
+
+    forged.segments.as_mut().expect("is there")[0].verdict = Some(ReplayVerdict::Diverged);
+    let diverged = claim(&forged, "segments_replayed");
+    assert_eq!(
+        (diverged.status, diverged.rung),
+        (Status::Fails, Some(Rung::Declared))
+    );
+}
+
+#[test]
+fn commands_name_no_root_but_the_readers_own() {
+    let mut dossier = good();
+    let shown = |dossier: &Dossier| {
+        let all: Vec<String> = commands(dossier)
+            .into_iter()
+            .map(|command| command.command)
+            .collect();
+        all.join("\n")
+    };
+    let root = dossier.release.root.clone().expect("is sealed");
+    for publisher in [Publisher::NotPinned, Publisher::Differs] {
+        dossier.release.publisher = publisher;
+        assert!(!shown(&dossier).contains(&root));
+        assert!(shown(&dossier).contains("--root DIGEST"));
+    }
+    dossier.release.publisher = Publisher::Matches;
+    assert!(shown(&dossier).contains(&root));
 }
 
 #[test]
@@ -434,7 +490,13 @@ fn a_drill_counts_only_when_file_and_tensor_are_named() {
         named_tensor: Some("optimizer.v.x".into()),
         seconds: 0.1,
     });
-    assert_eq!(claim(&drilled, "fault_found").status, Status::Holds);
+    let found = claim(&drilled, "fault_found");
+    assert_eq!(
+        (found.status, found.rung),
+        (Status::Holds, Some(Rung::Present))
+    );
+    drilled.own_replays = false;
+    assert_eq!(claim(&drilled, "fault_found").rung, Some(Rung::Declared));
     drilled.fault_drill.as_mut().expect("is there").named_tensor = None;
     assert_eq!(claim(&drilled, "fault_found").status, Status::Fails);
 }

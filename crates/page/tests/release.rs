@@ -7,7 +7,7 @@ mod made;
 use std::fs;
 use std::path::Path;
 
-use glasswork_audit::{Status, Verdict};
+use glasswork_audit::{Rung, Status, Verdict};
 use glasswork_page::{Error, Language, Options, Report, report, report_data};
 use glasswork_release::annex::{
     HeldOutFile, HeldOutScore, Program, REPLAY_PREDICATE, Replay, ReplayVerdict, Statement,
@@ -153,6 +153,20 @@ fn annexes_support_claims_only_about_this_release() {
     assert_eq!(found.refused, []);
     assert_eq!(status(&found, "held_out_better"), Status::Holds);
     assert_eq!(status(&found, "segments_replayed"), Status::Holds);
+    let rung = |report: &Report| {
+        let mut claims = report.claims.iter();
+        claims
+            .find(|claim| claim.id == "segments_replayed")
+            .and_then(|claim| claim.rung)
+    };
+    // Anybody can write such a file: it counts only where the reader says that it is the reader's own.
+    assert_eq!(rung(&found), Some(Rung::Declared));
+    let own = Options {
+        own_replays: true,
+        ..Options::new(Language::Ja)
+    };
+    let own = report_data(dir, &own).expect("a report");
+    assert_eq!(rung(&own), Some(Rung::ReplayedBitwise));
     assert!(found.segments[0].verdict.is_some() && found.segments[1].verdict.is_none());
     assert!(
         found

@@ -43,6 +43,10 @@ pub(crate) fn class_name(class: LicenceClass) -> String {
     }
 }
 
+fn sum(counts: impl Iterator<Item = u64>) -> u64 {
+    counts.fold(0, u64::saturating_add)
+}
+
 fn known(dossier: &Dossier) -> Claim {
     let id = "licences_known";
     let Some(found) = dossier
@@ -81,9 +85,10 @@ fn allowed(dossier: &Dossier) -> Claim {
         .iter()
         .filter(|row| row.stage == "licence")
         .map(|row| row.documents);
+    let rejected = sum(rejected);
     let claim = Claim::judged(id, Rung::Consistent, found.outside_gate == 0)
         .with("documents", found.documents)
-        .with("rejected", rejected.fold(0_u64, u64::saturating_add))
+        .with("rejected", rejected)
         .with("outside", found.outside_gate);
     match layout::attributes("licence") {
         Ok(path) => claim.on(
@@ -133,6 +138,11 @@ fn verbatim(dossier: &Dossier) -> Claim {
         .max()
         .unwrap_or(0);
     Claim::holds(id, Rung::Present)
+        .with("samples", samples.samples.len())
+        .with(
+            "sampled",
+            sum(samples.samples.iter().map(|sample| sample.tokens)),
+        )
         .with("stretches", search.stretches.len())
         .with("minimum", search.minimum_tokens)
         .with("longest", longest)

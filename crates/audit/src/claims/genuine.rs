@@ -88,7 +88,13 @@ fn drill(dossier: &Dossier) -> Claim {
     let named = drill.found
         && drill.named_file.as_deref() == Some(drill.file.as_str())
         && drill.named_tensor.as_deref() == Some(drill.tensor.as_str());
-    Claim::judged(id, Rung::Present, named)
+    // A record without a signature is hearsay, unless the reader made it.
+    let rung = if dossier.own_replays {
+        Rung::Present
+    } else {
+        Rung::Declared
+    };
+    Claim::judged(id, rung, named)
         .with("step", drill.step)
         .with("tensor", drill.tensor.as_str())
         .with("file", drill.file.as_str())
