@@ -64,7 +64,9 @@ pub(crate) fn report_against_root(place: &str) -> String {
 
 /// Replays so many segments, drawn at random by the reader's own machine from those that it has not replayed yet.
 pub(crate) fn replay_more(place: &str, segments: u64) -> String {
-    format!("glasswork replay {place} --sample {segments} --own-replays\nglasswork report {place} --own-replays")
+    format!(
+        "glasswork replay {place} --sample {segments} --own-replays\nglasswork report {place} --own-replays"
+    )
 }
 
 /// The same, with the records that came with the release out of the way.

@@ -308,7 +308,10 @@ fn records_that_nobody_vouches_for_are_hearsay() {
     let command = command.expect("has one");
     // All four: 1 − 0.75³ is not enough, and with all nothing is left to chance.
     assert!(command.contains("mv demo/attestations/replay-*.json"));
-    assert!(command.contains("--sample 4 --own-replays\n") && command.ends_with("report demo --own-replays"));
+    assert!(
+        command.contains("--sample 4 --own-replays\n")
+            && command.ends_with("report demo --own-replays")
+    );
 
     forged.segments.as_mut().expect("is there")[0].verdict = Some(ReplayVerdict::Diverged);
     let diverged = claim(&forged, "segments_replayed");
