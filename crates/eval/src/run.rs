@@ -56,6 +56,9 @@ pub fn evaluate(
     watch: &dyn Watch,
 ) -> Result<Vec<Evaluation>, EvalError> {
     let there = layout::checkpoint_steps(dir)?;
+    if there.is_empty() {
+        return Err(EvalError::NoCheckpoints { path: dir.into() });
+    }
     if let Some(&step) = steps.iter().find(|step| !there.contains(step)) {
         let there = there
             .iter()
@@ -156,14 +159,17 @@ impl<'a> Evaluator<'a> {
             .tensors
             .iter()
             .filter(|t| !t.name.starts_with("optimizer."));
-        layout.expect(weights.map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())))?;
+        let foreign = |problem| EvalError::Foreign {
+            path: checkpoint.model.path().to_owned(),
+            problem,
+        };
+        layout
+            .expect(weights.map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())))
+            .map_err(foreign)?;
         let weights = Parameters::from_source(&layout, checkpoint.model.names(), |name| {
             checkpoint.model.f32(name).ok()
         })
-        .map_err(|problem| EvalError::Foreign {
-            path: checkpoint.model.path().to_owned(),
-            problem,
-        })?;
+        .map_err(foreign)?;
         let scores = self.held_out(&weights)?;
         let (samples, verbatim) = self.samples(&weights, last)?;
         let held_out = HeldOutFile::new(step, state.to_owned(), self.program.clone(), &scores);

@@ -62,6 +62,7 @@ fn of_report() {
           --lang <LANG>      Language that the page opens in [default: en] [possible values: ja, en]
           --criteria <FILE>  Criteria of the decision [default: the ones that the page prints]
           --root <DIGEST>    Root digest that the publisher announced
+          --own-replays      The replay records under attestations/ are mine: I ran them
       -h, --help             Print help
     ");
 }
@@ -98,6 +99,7 @@ fn of_replay() {
           --segments <WHICH>           Segments to recompute, as in `3..5` or `2,7`; segment 1 starts at the initialisation
           --sample <COUNT>             Recompute so many segments, drawn by this machine's own randomness, long ones more often [default: 1]
           --root <DIGEST>              Root digest that the publisher announced
+          --own-replays                The records under attestations/ are mine: do not draw their segments again
           --no-record                  Only compare: leave no statement under attestations/
           --threads <THREADS>          Threads [default: all cores]
           --micro-batch <MICRO_BATCH>  Sequences computed at a time; less needs less memory [default: 4]
@@ -118,6 +120,7 @@ fn of_eval() {
     Options:
           --json                       Print the result as JSON
           --steps <STEPS>              Checkpoints to score, by step, as in `0,200,400` [default: all]
+          --again                      Score anew what was scored before; earlier scores are unsigned files
           --threads <THREADS>          Threads [default: all cores]
           --micro-batch <MICRO_BATCH>  Sequences computed at a time; less needs less memory [default: 4]
       -h, --help                       Print help

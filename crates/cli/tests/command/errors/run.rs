@@ -222,7 +222,7 @@ fn checkpoint_of_another_model() {
     ");
     assert_snapshot!(said(&corpus.glasswork(&["eval", "runs/tiny", "--steps", "20"]), &corpus), @r"
     exit 1
-    error: runs/tiny/checkpoints/step-000020/model.safetensors does not fit the model of the run: tensor `model.layers.0.mlp.down_proj.weight` has 1536 elements where the configuration needs 2048
+    error: runs/tiny/checkpoints/step-000020/model.safetensors does not fit the model of the run: tensor `model.layers.0.mlp.down_proj.weight` has the shape [32, 48] where the configuration needs [32, 64]
      hint: the checkpoint belongs to another run, or run.toml was edited: restore the one that is wrong
     ");
 }
