@@ -74,6 +74,7 @@ pub(crate) fn run() -> Result {
         &format!("{dump}/encodings.json"),
     ])?;
     peer(&["peers/order_reference.py", &release])?;
+    peer(&["docs/recompute.py", &release])?;
     peer(&[
         "peers/transformers_logits.py",
         &export,
