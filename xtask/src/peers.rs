@@ -31,20 +31,16 @@ pub(crate) fn run() -> Result {
     let glasswork = |arguments: &[&str]| shell::run(&root, "target/release/glasswork", arguments);
     let cargo = cargo();
     crate::web::build()?;
-    shell::run(
-        &root,
-        &cargo,
-        &["build", "--release", "--locked", "--package", "glasswork"],
-    )?;
-    let examples = [
+    // The whole workspace, as the tests build it: another choice of packages would unify the
+    // dependencies' features in another way and compile them again.
+    let everything = [
         "build",
         "--release",
         "--locked",
-        "--package",
-        "glasswork-train",
-        "--examples",
+        "--workspace",
+        "--all-targets",
     ];
-    shell::run(&root, &cargo, &examples)?;
+    shell::run(&root, &cargo, &everything)?;
     shell::run(
         &root,
         &cargo,
