@@ -20,6 +20,7 @@
 mod dispatch;
 pub mod adamw;
 pub mod attention;
+mod bf16;
 pub mod cross_entropy;
 pub mod elementwise;
 pub mod embedding;
@@ -28,6 +29,7 @@ mod isa;
 pub mod lanes;
 pub mod math;
 mod pool;
+mod profile;
 pub mod rms_norm;
 pub mod rope;
 mod shared;
@@ -35,9 +37,7 @@ pub mod swiglu;
 
 pub use isa::{Isa, UnknownIsa};
 pub use pool::Pool;
-
-/// The name under which runs ask for the numerics that this crate computes.
-pub const PROFILE_F32_V1: &str = "f32-v1";
+pub use profile::{Profile, UnknownProfile};
 
 /// The one bit pattern in which a NaN is written or hashed.
 pub const CANONICAL_NAN: u32 = 0x7fc0_0000;

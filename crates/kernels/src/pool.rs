@@ -1,14 +1,16 @@
 //! The threads of a run. They divide outputs; no sum ever crosses a thread.
 
 use crate::Isa;
-use std::sync::Mutex;
+use crate::gemm::Blocking;
+use std::sync::{Mutex, MutexGuard};
 
 /// A fixed set of threads and the instruction set that they use.
 pub struct Pool {
     threads: rayon::ThreadPool,
     isa: Isa,
-    /// Packed right-hand operand of the matrix product under way; one product runs at a time.
-    pub(crate) packed: Mutex<Vec<f32>>,
+    blocking: Blocking,
+    /// Packed right operand of the product under way; one product runs at a time.
+    packed: Mutex<Vec<f32>>,
 }
 
 impl Pool {
@@ -24,8 +26,31 @@ impl Pool {
         Ok(Self {
             threads,
             isa,
+            blocking: Blocking::default(),
             packed: Mutex::new(Vec::new()),
         })
+    }
+
+    /// The same pool with other cache blocks; every choice gives the same bits.
+    ///
+    /// # Panics
+    /// When the depth is no multiple of 32 or the panel none of 16.
+    pub fn with_blocking(self, blocking: Blocking) -> Self {
+        assert!(blocking.depth > 0 && blocking.depth.is_multiple_of(32));
+        assert!(blocking.panel > 0 && blocking.panel.is_multiple_of(16) && blocking.rows > 0);
+        Self { blocking, ..self }
+    }
+
+    /// The cache blocks in use.
+    pub fn blocking(&self) -> Blocking {
+        self.blocking
+    }
+
+    /// The buffer of the product under way.
+    pub(crate) fn packed(&self) -> MutexGuard<'_, Vec<f32>> {
+        self.packed
+            .lock()
+            .expect("a product that panicked ends the run")
     }
 
     /// Number of threads.

@@ -1,7 +1,7 @@
 //! Same inputs, same bits: every instruction set, any threads, odd shapes, strange values.
 
-use glasswork_kernels::gemm::{self, Start, View};
-use glasswork_kernels::{Isa, Pool, attention};
+use glasswork_kernels::gemm::{self, Blocking, Packed, Start, View};
+use glasswork_kernels::{Isa, Pool, Profile, attention};
 use proptest::prelude::*;
 
 /// Reproducible values with −0, subnormals and large magnitudes among them.
@@ -30,8 +30,13 @@ fn bits(x: &[f32]) -> Vec<u32> {
 fn pools() -> Vec<Pool> {
     let mut pools = Vec::new();
     for isa in Isa::available() {
-        for threads in [1, 2, 3] {
+        for threads in [1, 2, 3, 8] {
             pools.push(Pool::new(threads, isa).expect("threads"));
+        }
+        for (depth, rows, panel) in [(32, 8, 16), (96, 5, 32), (512, 1000, 48)] {
+            let blocking = Blocking { depth, rows, panel };
+            let pool = Pool::new(2, isa).expect("threads");
+            pools.push(pool.with_blocking(blocking));
         }
     }
     pools
@@ -55,18 +60,20 @@ fn assert_product(pools: &[Pool], (m, n, k): (usize, usize, usize), layout: u8, 
     gemm::reference::gemm(&mut expected, stride, a, b, start);
     for pool in pools {
         let mut c = before.clone();
-        gemm::gemm(pool, &mut c, stride, a, b, start);
+        gemm::gemm(pool, Profile::F32V1, &mut c, stride, a, b, start);
         assert_eq!(
             bits(&c),
             bits(&expected),
             "{m}×{n}×{k} layout {layout} {pool:?}"
         );
+        let mut packed = Packed::new();
+        packed.pack_beside(pool, Profile::F32V1, &[b]);
         let mut c = before.clone();
-        gemm::gemm_serial(pool.isa(), &mut c, stride, a, b, start);
+        gemm::gemm(pool, Profile::F32V1, &mut c, stride, a, &packed, start);
         assert_eq!(
             bits(&c),
             bits(&expected),
-            "serial {m}×{n}×{k} layout {layout} {pool:?}"
+            "packed {m}×{n}×{k} layout {layout} {pool:?}"
         );
     }
 }
@@ -96,6 +103,7 @@ fn empty_sum_is_zero_or_what_was_there() {
     let mut c = vec![5.0; 6];
     gemm::gemm(
         &pool,
+        Profile::F32V1,
         &mut c,
         3,
         View::new(&[], 2, 0),
@@ -105,6 +113,7 @@ fn empty_sum_is_zero_or_what_was_there() {
     assert_eq!(c, [5.0; 6]);
     gemm::gemm(
         &pool,
+        Profile::F32V1,
         &mut c,
         3,
         View::new(&[], 2, 0),
@@ -201,20 +210,22 @@ fn small(count: usize, seed: u64) -> Vec<f32> {
 #[test]
 fn attention_is_right_and_the_same_everywhere() {
     for sequence in [1, 31, 32, 45, 96] {
-        let shape = attention::Shape {
-            sequence,
-            heads: 4,
-            kv_heads: 2,
-            width: 8,
-        };
+        let shape = attention::Shape::new(sequence, 4, 2, 8);
         let n = 2 * sequence;
         let (q, k, v) = (small(n * 32, 1), small(n * 16, 2), small(n * 16, 3));
+        let mut qkv = Vec::new();
+        for row in 0..n {
+            qkv.extend_from_slice(&q[row * 32..][..32]);
+            qkv.extend_from_slice(&k[row * 16..][..16]);
+            qkv.extend_from_slice(&v[row * 16..][..16]);
+        }
         let exact = attention_f64(shape, &q, &k, &v);
         let reference = attention_reference(shape, &q, &k, &v);
         let mut first: Option<Vec<u32>> = None;
         for pool in pools() {
             let (mut o, mut m, mut l) = (vec![9.0; n * 32], vec![0.0; n * 4], vec![0.0; n * 4]);
-            attention::forward(&pool, shape, &mut o, &mut m, &mut l, &q, &k, &v);
+            let profile = Profile::F32V1;
+            attention::forward(&pool, profile, shape, &mut o, &mut m, &mut l, &qkv);
             assert!(
                 bits(&o) == bits(&reference),
                 "attention is not the written one with {pool:?}"
@@ -230,16 +241,11 @@ fn attention_is_right_and_the_same_everywhere() {
                     o: &o,
                     m: &m,
                     l: &l,
-                    q: &q,
-                    k: &k,
-                    v: &v,
+                    qkv: &qkv,
                 };
-                let (mut dq, mut dk, mut dv) =
-                    (vec![0.0; n * 32], vec![0.0; n * 16], vec![0.0; n * 16]);
-                attention::backward(&pool, shape, &mut dq, &mut dk, &mut dv, saved);
-                for x in [&dq, &dk, &dv] {
-                    all.extend(bits(x));
-                }
+                let mut d_qkv = vec![7.0; n * 64];
+                attention::backward(&pool, profile, shape, &mut d_qkv, saved);
+                all.extend(bits(&d_qkv));
             }
             match &first {
                 None => first = Some(all),

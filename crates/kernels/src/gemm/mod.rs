@@ -1,91 +1,64 @@
-//! Matrix products in which every output element is one chain over k, in order.
+//! Matrix products in which every output element is one sum over k, in the order of the profile.
 //!
-//! `C[i][j] = fma(A[i][k], B[k][j], C[i][j])`, k = 0, 1, …, starting at +0 or continuing what C
-//! holds. Vector lanes run over j, so no sum is ever split; cache blocks over k store C and load
-//! it again, which changes nothing.
+//! In `f32-v1` that is `C[i][j] = fma(A[i][k], B[k][j], C[i][j])`, k = 0, 1, …, starting at +0 or
+//! continuing what C holds; `bf16-v1` rounds the operands and takes k in blocks of 32 (`bf16`). Vector
+//! lanes run over j, so no sum is ever split; cache blocks over k store C and load it again, which
+//! changes nothing.
 //!
-//! Blocking follows Goto and van de Geijn (ACM TOMS 34, 2008): B is packed into panels of [`NR`]
-//! columns that all threads share, each task packs a block of rows of A and walks the panels.
+//! Blocking follows Goto and van de Geijn (ACM TOMS 34, 2008), but for the left operand: its rows
+//! are read where they lie when their strides allow. The right operand is packed into panels that all
+//! threads share: for one product, or once for many ([`Packed`]). A task owns whole rows of C, so that
+//! what follows a product row by row runs while they are in cache ([`gemm_then`]).
 
+mod blocks;
+mod cover;
 mod pack;
+mod packed;
 pub mod reference;
 mod tile;
+mod view;
+
+pub(crate) use cover::{Left, Out, Panel, cover};
+pub(crate) use pack::transpose;
+pub use packed::{Packed, Right};
+pub use view::View;
 
 use crate::shared::Shared;
-use crate::{Isa, Pool};
+use crate::{Pool, Profile};
+use blocks::{Block, blocks};
+use packed::{panels, row_length};
 use rayon::prelude::*;
 use std::cell::RefCell;
+use std::ops::Range;
 
-/// Columns of a packed panel of B; a whole number of vectors on every instruction set.
-pub(crate) const NR: usize = 48;
-/// Most rows that any tile has.
-const MR_MOST: usize = 8;
-/// Columns of the tile that goes where C has too few rows or columns; every instruction set has it.
-const EDGE: usize = 16;
-/// Depth of a cache block: a panel of `KC × NR` floats stays in the second-level cache.
-const KC: usize = 384;
-/// Rows of A that one task packs at a time.
-const MC: usize = 192;
-/// Columns of B that are packed at a time.
-const NC: usize = 4080;
+/// Columns of the narrowest tile; every instruction set has it.
+pub(crate) const EDGE: usize = 16;
+/// Floats of a right operand that are packed at a time: 16 MiB.
+const SPAN: usize = 4 << 20;
 
-/// A matrix to read: `rows × cols` at any strides (in elements) within `data`.
-#[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
-    data: &'a [f32],
-    rows: usize,
-    cols: usize,
-    row_stride: usize,
-    col_stride: usize,
+/// Cache blocks; any choice gives the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocking {
+    /// Terms of k between two visits to C; a multiple of 32. A panel of `depth × panel` floats stays in
+    /// the second-level cache.
+    pub depth: usize,
+    /// Most rows of C that one task computes at a time.
+    pub rows: usize,
+    /// Columns of a packed panel of B; a multiple of 16.
+    pub panel: usize,
 }
 
-impl<'a> View<'a> {
-    /// A row-major matrix that fills `data`.
-    ///
-    /// # Panics
-    /// When `data` has fewer than `rows · cols` elements.
-    pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
-        Self::strided(data, rows, cols, cols)
-    }
-
-    /// A row-major matrix whose rows start `row_stride` elements apart.
-    ///
-    /// # Panics
-    /// When the last element lies outside `data`.
-    pub fn strided(data: &'a [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
-        if rows > 0 && cols > 0 {
-            assert!(
-                (rows - 1) * row_stride + cols <= data.len(),
-                "matrix view out of range"
-            );
-        }
+impl Default for Blocking {
+    fn default() -> Self {
         Self {
-            data,
-            rows,
-            cols,
-            row_stride,
-            col_stride: 1,
+            depth: 384,
+            rows: 192,
+            panel: 48,
         }
-    }
-
-    /// The same matrix transposed; nothing moves.
-    pub fn transposed(self) -> Self {
-        Self {
-            rows: self.cols,
-            cols: self.rows,
-            row_stride: self.col_stride,
-            col_stride: self.row_stride,
-            ..self
-        }
-    }
-
-    #[inline(always)]
-    fn at(&self, row: usize, col: usize) -> f32 {
-        self.data[row * self.row_stride + col * self.col_stride]
     }
 }
 
-/// What a chain begins with.
+/// What a sum begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// +0.
@@ -94,221 +67,308 @@ pub enum Start {
     Continue,
 }
 
-thread_local! {
-    static PACKED_A: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-    static PACKED_B: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+/// Rows of a buffer that belongs beside C: row i of it goes with row i of C.
+#[derive(Debug)]
+pub struct Beside<'a> {
+    data: &'a mut [f32],
+    width: usize,
 }
 
-/// `C = A·B` or `C += A·B` by chains, on all threads of `pool`. C is row-major,
-/// `A.rows × B.cols`, its rows `c_stride` elements apart.
+impl<'a> Beside<'a> {
+    /// A buffer of rows of `width` elements.
+    pub fn new(data: &'a mut [f32], width: usize) -> Self {
+        Self { data, width }
+    }
+}
+
+thread_local! {
+    static PACKED_A: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// `C = A·B` or `C += A·B`, on all threads of `pool`. C is row-major, `A.rows × B.cols`, its rows
+/// `c_stride` elements apart.
 ///
 /// # Panics
 /// When the shapes do not fit each other or `c`.
-pub fn gemm(pool: &Pool, c: &mut [f32], c_stride: usize, a: View, b: View, start: Start) {
-    let (m, n, k) = check_shapes(c, c_stride, &a, &b);
-    if m == 0 || n == 0 {
-        return;
-    }
-    if k == 0 {
-        return clear(c, c_stride, m, n, start);
-    }
-    let isa = pool.isa();
-    let mut packed = pool
-        .packed
-        .lock()
-        .expect("a product that panicked ends the run");
-    let packed = grown(&mut packed, KC.min(k) * n.min(NC).next_multiple_of(NR));
-    let rows_a_task = m
-        .div_ceil(pool.threads() * 2)
-        .min(MC)
-        .next_multiple_of(tile::rows(isa));
-    let shared = Shared::new(c);
-    pool.run(|| {
-        for column in (0..n).step_by(NC) {
-            let width = NC.min(n - column);
-            for depth in (0..k).step_by(KC) {
-                let kc = KC.min(k - depth);
-                packed[..kc * width.next_multiple_of(NR)]
-                    .par_chunks_mut(kc * NR)
-                    .enumerate()
-                    .for_each(|(panel, out)| {
-                        pack::panel(isa, out, &b, depth, kc, column + panel * NR);
-                    });
-                let packed = &packed[..];
-                let first = depth == 0 && start == Start::Zero;
-                (0..m.div_ceil(rows_a_task))
-                    .into_par_iter()
-                    .for_each(|task| {
-                        let row = task * rows_a_task;
-                        let block = Block {
-                            row,
-                            rows: rows_a_task.min(m - row),
-                            column,
-                            width,
-                            depth,
-                            kc,
-                        };
-                        PACKED_A.with_borrow_mut(|a_scratch| {
-                            block.compute(isa, a_scratch, &a, packed, &shared, c_stride, first);
-                        });
-                    });
-            }
-        }
-    });
+pub fn gemm<'b>(
+    pool: &Pool,
+    profile: Profile,
+    c: &mut [f32],
+    c_stride: usize,
+    a: View,
+    b: impl Into<Right<'b>>,
+    start: Start,
+) {
+    Product::new(pool, profile, c_stride, a, b.into(), start).run(&mut [c], &|_, _| {});
 }
 
-/// [`gemm`] on the calling thread alone, for small products inside a task.
+/// [`gemm`] with the rows of C in several buffers, one after the other: gradients of weights that
+/// read the same input.
 ///
 /// # Panics
-/// As [`gemm`].
-pub fn gemm_serial(isa: Isa, c: &mut [f32], c_stride: usize, a: View, b: View, start: Start) {
-    let (m, n, k) = check_shapes(c, c_stride, &a, &b);
-    if m == 0 || n == 0 {
-        return;
+/// As [`gemm`], and when a buffer is no whole number of rows.
+pub fn gemm_stacked<'b>(
+    pool: &Pool,
+    profile: Profile,
+    c: &mut [&mut [f32]],
+    c_stride: usize,
+    a: View,
+    b: impl Into<Right<'b>>,
+    start: Start,
+) {
+    Product::new(pool, profile, c_stride, a, b.into(), start).run(c, &|_, _| {});
+}
+
+/// [`gemm`] into whole rows, then `then(first row, rows of C, the same rows of each buffer beside)` for
+/// every block of rows as soon as it is done, on the thread that did it.
+///
+/// # Panics
+/// As [`gemm`], and when a buffer beside has too few rows.
+pub fn gemm_then<'b, const N: usize>(
+    pool: &Pool,
+    profile: Profile,
+    c: &mut [f32],
+    a: View,
+    b: impl Into<Right<'b>>,
+    start: Start,
+    beside: [Beside; N],
+    then: impl Fn(usize, &mut [f32], [&mut [f32]; N]) + Sync,
+) {
+    let b = b.into();
+    let stride = b.cols();
+    let beside = beside.map(|rows| (Shared::new(rows.data), rows.width));
+    let then = |first: usize, c: &mut [f32]| {
+        let rows = c.len() / stride;
+        // SAFETY: tasks own disjoint rows of C, and so of every buffer beside it.
+        let beside = beside
+            .each_ref()
+            .map(|(data, width)| unsafe { data.slice(first * width, rows * width) });
+        then(first, c, beside);
+    };
+    Product::new(pool, profile, stride, a, b, start).run(&mut [c], &then);
+}
+
+/// What is called with each finished block of rows: its first row and the rows.
+type Then<'t> = &'t (dyn Fn(usize, &mut [f32]) + Sync);
+
+/// One product under way.
+struct Product<'a> {
+    pool: &'a Pool,
+    profile: Profile,
+    c_stride: usize,
+    a: View<'a>,
+    b: Right<'a>,
+    start: Start,
+}
+
+impl<'a> Product<'a> {
+    fn new(
+        pool: &'a Pool,
+        profile: Profile,
+        c_stride: usize,
+        a: View<'a>,
+        b: Right<'a>,
+        start: Start,
+    ) -> Self {
+        assert_eq!(a.cols(), b.rows(), "inner dimensions of the product differ");
+        assert!(c_stride >= b.cols(), "rows of the product overlap");
+        Self {
+            pool,
+            profile,
+            c_stride,
+            a,
+            b,
+            start,
+        }
     }
-    if k == 0 {
-        return clear(c, c_stride, m, n, start);
-    }
-    let shared = Shared::new(c);
-    PACKED_B.with_borrow_mut(|packed| {
-        let packed = grown(packed, KC.min(k) * n.min(NC).next_multiple_of(NR));
-        for column in (0..n).step_by(NC) {
-            let width = NC.min(n - column);
-            for depth in (0..k).step_by(KC) {
-                let kc = KC.min(k - depth);
-                for (panel, out) in packed[..kc * width.next_multiple_of(NR)]
-                    .chunks_exact_mut(kc * NR)
-                    .enumerate()
-                {
-                    pack::panel(isa, out, &b, depth, kc, column + panel * NR);
-                }
-                let first = depth == 0 && start == Start::Zero;
-                let rows_a_block = MC.next_multiple_of(tile::rows(isa));
-                for row in (0..m).step_by(rows_a_block) {
-                    let block = Block {
-                        row,
-                        rows: rows_a_block.min(m - row),
-                        column,
-                        width,
-                        depth,
-                        kc,
+
+    fn run(&self, c: &mut [&mut [f32]], then: Then) {
+        let (m, n, k) = (self.a.rows(), self.b.cols(), self.a.cols());
+        if m == 0 || n == 0 {
+            return;
+        }
+        let parts = Parts::new(c, self.c_stride, m, n);
+        if k == 0 {
+            return self.empty_sum(&parts, then);
+        }
+        let unit = self.profile.depth_unit();
+        let start = self.start == Start::Zero;
+        match self.b {
+            Right::Packed(packed) => {
+                assert_eq!(
+                    packed.profile(),
+                    Some(self.profile),
+                    "an operand packed for another profile"
+                );
+                let blocking = packed.blocking;
+                let all = || blocks(&packed.segments, blocking.depth, unit);
+                self.rows_pass(&parts, &packed.data, blocking, all, start, then);
+            }
+            Right::View(b) => {
+                let blocking = self.pool.blocking();
+                let count = (SPAN / (blocking.depth * row_length(n))).max(1);
+                let inner = [k];
+                let total = k.div_ceil(blocking.depth);
+                let mut packed = self.pool.packed();
+                for first in (0..total).step_by(count) {
+                    let before = first * blocking.depth;
+                    let some = || {
+                        let all = blocks(&inner, blocking.depth, unit);
+                        all.skip(first).take(count).map(move |block| Block {
+                            before: block.before - before,
+                            ..block
+                        })
                     };
-                    PACKED_A.with_borrow_mut(|a_scratch| {
-                        block.compute(isa, a_scratch, &a, packed, &shared, c_stride, first);
-                    });
+                    let floats: usize = some().map(|b| b.padded * row_length(n)).sum();
+                    if packed.len() < floats {
+                        packed.resize(floats, 0.0);
+                    }
+                    for block in some() {
+                        let out = &mut packed[block.before * row_length(n)..];
+                        let out = &mut out[..block.padded * row_length(n)];
+                        panels(self.pool, out, block, n, blocking.panel, &|block, column, width, out| {
+                            let columns = column..column + width;
+                            pack::panel(self.pool.isa(), self.profile, out, 0, &b, block, columns);
+                        });
+                    }
+                    let last = first + count >= total;
+                    let then: Then = if last { then } else { &|_, _| {} };
+                    self.rows_pass(&parts, &packed, blocking, some, start && first == 0, then);
                 }
             }
         }
-    });
-}
-
-fn check_shapes(c: &[f32], c_stride: usize, a: &View, b: &View) -> (usize, usize, usize) {
-    assert_eq!(a.cols, b.rows, "inner dimensions of the product differ");
-    let (m, n) = (a.rows, b.cols);
-    assert!(c_stride >= n, "rows of the product overlap");
-    if m > 0 && n > 0 {
-        assert!((m - 1) * c_stride + n <= c.len(), "product out of range");
     }
-    (m, n, a.cols)
-}
 
-/// An empty sum: +0, or what was there.
-fn clear(c: &mut [f32], c_stride: usize, m: usize, n: usize, start: Start) {
-    if start == Start::Zero {
-        for row in 0..m {
-            c[row * c_stride..][..n].fill(0.0);
-        }
-    }
-}
-
-fn grown(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
-    if buffer.len() < length {
-        buffer.resize(length, 0.0);
-    }
-    &mut buffer[..]
-}
-
-/// The part of a product that one task computes: some rows, one block of columns, one of depth.
-struct Block {
-    row: usize,
-    rows: usize,
-    column: usize,
-    width: usize,
-    depth: usize,
-    kc: usize,
-}
-
-impl Block {
-    #[allow(clippy::too_many_arguments, reason = "the operands of one product")]
-    fn compute(
+    /// Every row of C through some blocks of k.
+    fn rows_pass<I: Iterator<Item = Block>>(
         &self,
-        isa: Isa,
-        a_scratch: &mut Vec<f32>,
-        a: &View,
-        packed_b: &[f32],
-        c: &Shared,
-        c_stride: usize,
+        parts: &Parts,
+        packed: &[f32],
+        blocking: Blocking,
+        blocks: impl Fn() -> I + Sync,
         first: bool,
+        then: Then,
     ) {
+        let n = self.b.cols();
+        let isa = self.pool.isa();
         let mr = tile::rows(isa);
-        let kc = self.kc;
-        let a_packed = grown(a_scratch, self.rows.next_multiple_of(mr) * kc);
-        pack::rows(isa, a_packed, a, self.row, self.rows, self.depth, kc, mr);
-        for panel_start in (0..self.width).step_by(NR) {
-            let panel = &packed_b[panel_start * kc..][..kc * NR];
-            let panel_width = NR.min(self.width - panel_start);
-            for (tile_index, row) in (0..self.rows).step_by(mr).enumerate() {
-                let height = mr.min(self.rows - row);
-                let a_tile = &a_packed[tile_index * mr * kc..][..mr * kc];
-                let mut sub = 0;
-                while sub < panel_width {
-                    let left = panel_width - sub;
-                    let start = (self.row + row) * c_stride + self.column + panel_start + sub;
-                    let b_tile = &panel[sub..];
-                    let whole = tile::columns(isa, left).filter(|_| height == mr);
-                    if let Some(width) = whole {
-                        // SAFETY: this task alone owns these rows of C.
-                        let out = unsafe { c.slice(start, (mr - 1) * c_stride + width) };
-                        tile::run(isa, width, kc, a_tile, b_tile, out, c_stride, first);
-                        sub += width;
-                    } else {
-                        let width = left.min(EDGE);
-                        self.edge(
-                            isa, a_tile, b_tile, c, c_stride, start, height, width, first,
-                        );
-                        sub += width;
+        // Several tasks a thread even out what others do to the machine.
+        let rows_a_task = (parts.rows / (self.pool.threads() * 4))
+            .clamp(mr, blocking.rows.max(mr))
+            .next_multiple_of(mr);
+        let task = |task: usize| {
+            let (part, rows, at) = parts.task(task, rows_a_task);
+            PACKED_A.with_borrow_mut(|scratch| {
+                for (index, block) in blocks().enumerate() {
+                    let range = at..at + rows.len();
+                    let a = pack::left(isa, self.profile, scratch, &self.a, range, block, mr);
+                    let panels = &packed[block.before * row_length(n)..][..block.padded * row_length(n)];
+                    for column in (0..n).step_by(blocking.panel) {
+                        let width = blocking.panel.min(n - column);
+                        let panel = &panels[column * block.padded..];
+                        let start = rows.start * self.c_stride + column;
+                        // SAFETY: this task alone owns these rows of C; the operands were packed for
+                        // this shape, or their views checked against it.
+                        unsafe {
+                            let c = part.slice(start, (rows.len() - 1) * self.c_stride + width);
+                            cover(
+                                (self.profile, isa),
+                                (rows.len(), width, block.padded),
+                                a,
+                                Panel {
+                                    pointer: panel.as_ptr(),
+                                    term: row_length(width),
+                                },
+                                Out {
+                                    pointer: c.as_mut_ptr(),
+                                    row: self.c_stride,
+                                },
+                                first && index == 0,
+                            );
+                        }
                     }
                 }
+            });
+            // SAFETY: as above.
+            then(at, unsafe { parts.rows_of(part, &rows, n) });
+        };
+        let tasks = parts.tasks(rows_a_task);
+        self.pool.run(|| (0..tasks).into_par_iter().for_each(task));
+    }
+
+    /// A sum of no terms: +0, or what was there.
+    fn empty_sum(&self, parts: &Parts, then: Then) {
+        for task in 0..parts.tasks(1) {
+            let (part, rows, at) = parts.task(task, 1);
+            // SAFETY: nothing else runs.
+            let c = unsafe { parts.rows_of(part, &rows, self.b.cols()) };
+            if self.start == Start::Zero {
+                c.fill(0.0);
             }
+            then(at, c);
+        }
+    }
+}
+
+/// Most buffers that one product may fill.
+const MOST_PARTS: usize = 3;
+
+/// The buffers that hold C, one below the other.
+struct Parts {
+    data: [Option<(Shared, usize)>; MOST_PARTS],
+    rows: usize,
+    stride: usize,
+}
+
+impl Parts {
+    fn new(c: &mut [&mut [f32]], stride: usize, m: usize, n: usize) -> Self {
+        assert!(c.len() <= MOST_PARTS, "at most {MOST_PARTS} buffers");
+        let mut data = [const { None }; MOST_PARTS];
+        let mut left = m;
+        let last = c.len() - 1;
+        for (index, (part, place)) in c.iter_mut().zip(&mut data).enumerate() {
+            let rows = if index == last { left } else { part.len() / stride };
+            assert!(rows <= left, "the product has fewer rows than its buffers");
+            assert!(
+                rows == 0 || (rows - 1) * stride + n <= part.len(),
+                "product out of range"
+            );
+            *place = Some((Shared::new(part), rows));
+            left -= rows;
+        }
+        Self {
+            data,
+            rows: m,
+            stride,
         }
     }
 
-    /// A tile that C has too few rows or columns for goes through a whole one beside it; what the
-    /// padding computes is thrown away.
-    #[allow(clippy::too_many_arguments, reason = "the operands of one tile")]
-    fn edge(
-        &self,
-        isa: Isa,
-        a_tile: &[f32],
-        b_tile: &[f32],
-        c: &Shared,
-        c_stride: usize,
-        start: usize,
-        height: usize,
-        width: usize,
-        first: bool,
-    ) {
-        let mut whole = [0.0_f32; MR_MOST * EDGE];
-        for row in 0..height {
-            // SAFETY: this task alone owns these rows of C.
-            let out = unsafe { c.slice(start + row * c_stride, width) };
-            whole[row * EDGE..][..width].copy_from_slice(out);
+    fn tasks(&self, rows_a_task: usize) -> usize {
+        let parts = self.data.iter().flatten();
+        parts.map(|(_, rows)| rows.div_ceil(rows_a_task)).sum()
+    }
+
+    /// Buffer, rows of it, and the first row's number in C.
+    fn task(&self, mut task: usize, rows_a_task: usize) -> (&Shared, Range<usize>, usize) {
+        let mut before = 0;
+        for (data, rows) in self.data.iter().flatten() {
+            let here = rows.div_ceil(rows_a_task);
+            if task < here {
+                let first = task * rows_a_task;
+                return (data, first..(first + rows_a_task).min(*rows), before + first);
+            }
+            task -= here;
+            before += rows;
         }
-        tile::run(isa, EDGE, self.kc, a_tile, b_tile, &mut whole, EDGE, first);
-        for row in 0..height {
-            // SAFETY: as above.
-            let out = unsafe { c.slice(start + row * c_stride, width) };
-            out.copy_from_slice(&whole[row * EDGE..][..width]);
-        }
+        unreachable!("tasks are counted by `tasks`")
+    }
+
+    /// # Safety
+    /// Nobody else may touch these rows.
+    #[allow(clippy::mut_from_ref, reason = "as `Shared::slice`")]
+    unsafe fn rows_of<'s>(&self, part: &'s Shared, rows: &Range<usize>, n: usize) -> &'s mut [f32] {
+        let length = (rows.len() - 1) * self.stride + n;
+        // SAFETY: by the caller's promise.
+        unsafe { part.slice(rows.start * self.stride, length) }
     }
 }

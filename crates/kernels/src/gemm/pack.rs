@@ -1,100 +1,166 @@
-//! Copies operands into the order in which tiles read them. Padding is never summed into C.
+//! Copies operands into the order in which tiles read them, rounded where the profile says so.
 
-use super::{NR, View};
-use crate::Isa;
+use super::blocks::Block;
+use super::cover::Left;
+use super::{EDGE, View};
+use crate::{Isa, Profile, bf16};
+use std::ops::Range;
 
-/// Packs depth `depth..depth + kc` of the columns from `column` on into `out[kc][NR]`; columns
-/// beyond B are +0.
-pub(super) fn panel(isa: Isa, out: &mut [f32], b: &View, depth: usize, kc: usize, column: usize) {
-    let width = NR.min(b.cols - column);
+/// Packs the terms of `block` of the columns `columns` of B into the panel `out` `[padded][width]`, from
+/// its column `at` on. The panel's width is its length over the padded terms. Columns of the panel
+/// beyond B's last one are +0, and so are terms beyond the block's.
+pub(super) fn panel(
+    isa: Isa,
+    profile: Profile,
+    out: &mut [f32],
+    at: usize,
+    b: &View,
+    block: Block,
+    columns: Range<usize>,
+) {
+    let width = out.len() / block.padded;
+    let (terms, padding) = out.split_at_mut(block.terms * width);
+    padding.fill(0.0);
+    let count = columns.len();
     if b.col_stride == 1 {
-        for (k, row) in out.chunks_exact_mut(NR).take(kc).enumerate() {
-            let source = &b.data[(depth + k) * b.row_stride + column..][..width];
-            // A length known when compiling becomes a few moves instead of a call.
-            match source.first_chunk::<NR>() {
-                Some(whole) => *row.first_chunk_mut().expect("a panel's row") = *whole,
-                None => {
-                    row[..width].copy_from_slice(source);
-                    row[width..].fill(0.0);
+        for (k, line) in terms.chunks_exact_mut(width).enumerate() {
+            let start = (block.first + k) * b.row_stride + columns.start;
+            copy(&mut line[at..], &b.data[start..start + count]);
+        }
+    } else {
+        let start = block.first * b.row_stride + columns.start * b.col_stride;
+        if b.row_stride == 1 {
+            let source = (b.data, start, b.col_stride);
+            transpose(isa, &mut terms[at..], width, source, count, block.terms);
+        } else {
+            for (k, line) in terms.chunks_exact_mut(width).enumerate() {
+                for (j, value) in line[at..at + count].iter_mut().enumerate() {
+                    *value = b.data[start + k * b.row_stride + j * b.col_stride];
                 }
             }
         }
-    } else {
-        if width < NR {
-            out.fill(0.0);
+    }
+    let end = at + count;
+    if columns.end == b.cols && end < width && end.next_multiple_of(EDGE) == width {
+        for line in terms.chunks_exact_mut(width) {
+            line[end..].fill(0.0);
         }
-        transpose(
-            isa,
-            out,
-            NR,
-            b.data,
-            column * b.col_stride + depth * b.row_stride,
-            b.col_stride,
-            width,
-            kc,
-        );
+    }
+    if profile == Profile::Bf16V1 {
+        // Only what was just written: another operand may share the panel.
+        for line in terms.chunks_exact_mut(width) {
+            bf16::round_all(isa, &mut line[at..end]);
+        }
     }
 }
 
-/// Packs rows `row..row + rows` of A, depth `depth..depth + kc`, into tiles `[kc][mr]`; rows
-/// beyond the block are +0.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "a block of a matrix and its destination"
-)]
-pub(super) fn rows(
+/// Short copies of a known length are a few moves; of an unknown one, a call.
+#[inline(always)]
+fn copy(out: &mut [f32], source: &[f32]) {
+    let mut out = out[..source.len()].chunks_exact_mut(EDGE);
+    let mut source = source.chunks_exact(EDGE);
+    for (out, source) in (&mut out).zip(&mut source) {
+        out.copy_from_slice(source);
+    }
+    for (out, source) in out.into_remainder().iter_mut().zip(source.remainder()) {
+        *out = *source;
+    }
+}
+
+/// Whether tiles may read rows of A where they lie: rows of whole pages would all fall into one set of
+/// the first-level cache.
+pub(super) fn readable(profile: Profile, a: &View) -> bool {
+    profile == Profile::F32V1 && a.col_stride == 1 && !a.row_stride.is_multiple_of(1024)
+}
+
+/// Where tiles of `mr` rows read the terms of `block` of the rows `rows` of A: A itself or `scratch`.
+pub(super) fn left(
     isa: Isa,
-    out: &mut [f32],
+    profile: Profile,
+    scratch: &mut Vec<f32>,
     a: &View,
-    row: usize,
-    rows: usize,
-    depth: usize,
-    kc: usize,
+    rows: Range<usize>,
+    block: Block,
     mr: usize,
-) {
-    for (tile, out) in out
-        .chunks_exact_mut(kc * mr)
-        .take(rows.div_ceil(mr))
-        .enumerate()
-    {
-        let first = row + tile * mr;
-        let height = mr.min(row + rows - first);
-        if height < mr {
-            out.fill(0.0);
+) -> Left {
+    let start = rows.start * a.row_stride + block.first * a.col_stride;
+    if readable(profile, a) {
+        return Left {
+            pointer: a.data[start..].as_ptr(),
+            row: a.row_stride,
+            term: 1,
+            tile: None,
+        };
+    }
+    if a.col_stride == 1 {
+        // A gap of one cache line keeps the rows in different sets.
+        let stride = block.padded + EDGE;
+        let out = grown(scratch, rows.len() * stride);
+        for (r, line) in out.chunks_exact_mut(stride).take(rows.len()).enumerate() {
+            let source = &a.data[start + r * a.row_stride..][..block.terms];
+            line[..block.terms].copy_from_slice(source);
+            line[block.terms..block.padded].fill(0.0);
+            if profile == Profile::Bf16V1 {
+                bf16::round_all(isa, &mut line[..block.terms]);
+            }
         }
-        if a.col_stride == 1 {
-            transpose(
-                isa,
-                out,
-                mr,
-                a.data,
-                first * a.row_stride + depth,
-                a.row_stride,
-                height,
-                kc,
-            );
-        } else {
-            for (k, line) in out.chunks_exact_mut(mr).enumerate() {
-                let source = &a.data[first * a.row_stride + (depth + k) * a.col_stride..];
-                if a.row_stride == 1 && height == 8 {
-                    // The widest tile's rows, without a call for 32 bytes.
-                    *line.first_chunk_mut::<8>().expect("eight rows") =
-                        *source.first_chunk().expect("eight rows");
-                } else if a.row_stride == 1 {
-                    line[..height].copy_from_slice(&source[..height]);
-                } else {
-                    for (r, value) in line[..height].iter_mut().enumerate() {
-                        *value = source[r * a.row_stride];
-                    }
-                }
+        return Left {
+            pointer: out.as_ptr(),
+            row: stride,
+            term: 1,
+            tile: None,
+        };
+    }
+    let tile = mr * block.padded;
+    let out = grown(scratch, rows.len().div_ceil(mr) * tile);
+    columns(out, a, start, rows.len(), block, mr);
+    if profile == Profile::Bf16V1 {
+        bf16::round_all(isa, out);
+    }
+    Left {
+        pointer: out.as_ptr(),
+        row: 1,
+        term: mr,
+        tile: Some(tile),
+    }
+}
+
+/// Packs rows of a matrix that lies column by column into tiles `[padded][mr]`.
+fn columns(out: &mut [f32], a: &View, start: usize, rows: usize, block: Block, mr: usize) {
+    let tile = mr * block.padded;
+    for k in 0..block.padded {
+        for (index, first) in (0..rows).step_by(mr).enumerate() {
+            let line = &mut out[index * tile + k * mr..][..mr];
+            let height = mr.min(rows - first);
+            if k >= block.terms {
+                line.fill(0.0);
+                continue;
+            }
+            let source = &a.data[start + k * a.col_stride + first * a.row_stride..];
+            if a.row_stride == 1 && height == 8 {
+                // The widest tile's rows, without a call for 32 bytes.
+                *line.first_chunk_mut::<8>().expect("eight rows") =
+                    *source.first_chunk().expect("eight rows");
+                continue;
+            }
+            line[height..].fill(0.0);
+            for (r, value) in line[..height].iter_mut().enumerate() {
+                *value = source[r * a.row_stride];
             }
         }
     }
+}
+
+fn grown(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
+    if buffer.len() < length {
+        buffer.resize(length, 0.0);
+    }
+    &mut buffer[..length]
 }
 
 per_isa! {
     /// `out[k · out_stride + r] = data[start + r · stride + k]` for `r < lines`, `k < length`.
-    fn transpose(out: &mut [f32], out_stride: usize, data: &[f32], start: usize, stride: usize, lines: usize, length: usize)
+    pub(crate) fn transpose(out: &mut [f32], out_stride: usize, source: (&[f32], usize, usize), lines: usize, length: usize)
         = transpose_text
 }
 
@@ -102,9 +168,7 @@ per_isa! {
 fn transpose_text(
     out: &mut [f32],
     out_stride: usize,
-    data: &[f32],
-    start: usize,
-    stride: usize,
+    (data, start, stride): (&[f32], usize, usize),
     lines: usize,
     length: usize,
 ) {

@@ -1,9 +1,25 @@
-//! Register tiles: `MR × NR` chains at once.
+//! Register tiles of `f32-v1`: up to `rows × columns` chains at once.
 
-use super::NR;
-use crate::Isa;
+use crate::{Isa, Profile};
 
-/// Rows of a tile on `isa`.
+/// Advances `C[r][j]` of one tile by `kc` terms: `A[r][k] = a[r · a_row + k · a_k]`,
+/// `B[k][j] = b[k · b_row + j]`, `C[r][j] = c[r · c_row + j]`; strides in elements. `first` starts
+/// the chains at +0 instead of what C holds.
+///
+/// The function's rows and columns are fixed: see [`of`].
+pub(super) type Tile = unsafe fn(
+    kc: usize,
+    a: *const f32,
+    a_row: usize,
+    a_k: usize,
+    b: *const f32,
+    b_row: usize,
+    c: *mut f32,
+    c_row: usize,
+    first: bool,
+);
+
+/// Most rows of a tile on `isa`; there is a tile for every smaller number too.
 pub(super) fn rows(isa: Isa) -> usize {
     match isa {
         Isa::Avx512 => 8,
@@ -12,131 +28,142 @@ pub(super) fn rows(isa: Isa) -> usize {
     }
 }
 
-/// Columns of the widest tile on `isa` that does not reach beyond `left` columns, or none.
-pub(super) fn columns(isa: Isa, left: usize) -> Option<usize> {
-    let widths: &[usize] = if isa == Isa::Avx512 {
-        &[48, 32, 16]
-    } else {
-        &[16]
-    };
-    widths.iter().copied().find(|&width| width <= left)
+/// Widths of tiles on `isa`, widest first; the last is [`super::EDGE`].
+pub(super) fn widths(isa: Isa) -> &'static [usize] {
+    match isa {
+        Isa::Avx512 => &[48, 32, 16],
+        Isa::Avx2 | Isa::Scalar => &[16],
+    }
 }
 
-/// Advances the tile `out` of `width` columns (rows `stride` apart) by `kc` terms. `a` is packed
-/// `[kc][rows]`, `b` begins at the tile's first column within a panel `[kc][NR]`. `first` starts the
-/// chains at +0. `width` is one that [`columns`] gives.
-#[allow(clippy::too_many_arguments, reason = "the operands of one tile")]
-pub(super) fn run(
-    isa: Isa,
-    width: usize,
-    kc: usize,
-    a: &[f32],
-    b: &[f32],
-    out: &mut [f32],
-    stride: usize,
-    first: bool,
-) {
-    assert!(a.len() >= rows(isa) * kc && b.len() >= (kc - 1) * NR + width);
-    assert!(out.len() >= (rows(isa) - 1) * stride + width);
+/// The tile of `rows × columns` on `isa`.
+///
+/// # Panics
+/// When there is none.
+pub(super) fn of(profile: Profile, isa: Isa, rows: usize, columns: usize) -> Tile {
+    macro_rules! by_rows {
+        ($tile:ident, $vectors:literal, $($rows:literal)*) => {
+            match rows {
+                $($rows => $tile::<$rows, $vectors> as Tile,)*
+                _ => panic!("no tile of {rows} rows"),
+            }
+        };
+    }
+    assert!(profile == Profile::F32V1, "bf16-v1 is not merged yet");
     #[cfg(target_arch = "x86_64")]
     {
-        let (a, b, c) = (a.as_ptr(), b.as_ptr(), out.as_mut_ptr());
-        // SAFETY (all four): the machine has the instruction set, or there would be no such `Isa`;
-        // the operands are as long as asserted above.
-        match (isa, width) {
-            (Isa::Avx512, 48) => return unsafe { x86::avx512x3(kc, a, b, c, stride, first) },
-            (Isa::Avx512, 32) => return unsafe { x86::avx512x2(kc, a, b, c, stride, first) },
-            (Isa::Avx512, 16) => return unsafe { x86::avx512x1(kc, a, b, c, stride, first) },
-            (Isa::Avx2, 16) => return unsafe { x86::avx2(kc, a, b, c, stride, first) },
+        use x86::{avx2, avx512};
+        match (isa, columns) {
+            (Isa::Avx512, 48) => return by_rows!(avx512, 3, 1 2 3 4 5 6 7 8),
+            (Isa::Avx512, 32) => return by_rows!(avx512, 2, 1 2 3 4 5 6 7 8),
+            (Isa::Avx512, 16) => return by_rows!(avx512, 1, 1 2 3 4 5 6 7 8),
+            (Isa::Avx2, 16) => return by_rows!(avx2, 2, 1 2 3 4 5 6),
             _ => {}
         }
     }
     assert!(
-        isa == Isa::Scalar && width == 16,
-        "no tile of {width} columns"
+        isa == Isa::Scalar && columns == 16,
+        "no tile of {columns} columns"
     );
-    scalar(kc, a, b, out, stride, first);
+    by_rows!(scalar, 16, 1 2 3 4)
 }
 
-/// A 4 × 16 tile in plain Rust.
-fn scalar(kc: usize, a: &[f32], b: &[f32], out: &mut [f32], stride: usize, first: bool) {
-    const MR: usize = 4;
-    const WIDTH: usize = 16;
-    let mut acc = [[0.0_f32; WIDTH]; MR];
-    if !first {
-        for (r, row) in acc.iter_mut().enumerate() {
-            row.copy_from_slice(&out[r * stride..][..WIDTH]);
-        }
-    }
-    for k in 0..kc {
-        let b_row = &b[k * NR..][..WIDTH];
-        let a_row = &a[k * MR..][..MR];
-        for (row, &left) in acc.iter_mut().zip(a_row) {
-            for (value, &right) in row.iter_mut().zip(b_row) {
-                *value = left.mul_add(right, *value);
+/// `ROWS × WIDTH` in plain Rust.
+///
+/// # Safety
+/// As [`Tile`]: every address that the strides reach lies within its operand.
+#[allow(clippy::too_many_arguments, reason = "the signature of every tile")]
+unsafe fn scalar<const ROWS: usize, const WIDTH: usize>(
+    kc: usize,
+    a: *const f32,
+    a_row: usize,
+    a_k: usize,
+    b: *const f32,
+    b_row: usize,
+    c: *mut f32,
+    c_row: usize,
+    first: bool,
+) {
+    let mut acc = [[0.0_f32; WIDTH]; ROWS];
+    // SAFETY (whole body): by the contract.
+    unsafe {
+        if !first {
+            for (r, row) in acc.iter_mut().enumerate() {
+                *row = c.add(r * c_row).cast::<[f32; WIDTH]>().read();
             }
         }
-    }
-    for (r, row) in acc.iter().enumerate() {
-        out[r * stride..][..WIDTH].copy_from_slice(row);
+        for k in 0..kc {
+            let right = b.add(k * b_row).cast::<[f32; WIDTH]>().read();
+            for (r, row) in acc.iter_mut().enumerate() {
+                let left = *a.add(r * a_row + k * a_k);
+                for (value, &right) in row.iter_mut().zip(&right) {
+                    *value = left.mul_add(right, *value);
+                }
+            }
+        }
+        for (r, row) in acc.iter().enumerate() {
+            c.add(r * c_row).cast::<[f32; WIDTH]>().write(*row);
+        }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::NR;
     use std::arch::x86_64::*;
 
-    /// How many steps of k ahead the panel of B is asked for.
+    /// How many steps of k ahead B is asked for.
     const AHEAD: usize = 8;
 
     macro_rules! tile {
-        ($name:ident, $features:literal, $rows:literal, $vectors:literal, $lanes:literal,
+        ($name:ident, $features:literal, $lanes:literal,
          $zero:ident, $load:ident, $store:ident, $splat:ident, $fma:ident) => {
             /// # Safety
-            /// The machine has the features; `a` holds `kc · rows` floats, `b` `kc` rows of `NR`
-            /// of which the tile's width is read, `c` the whole tile.
+            /// The machine has the features, and as [`super::Tile`].
             #[target_feature(enable = $features)]
-            pub(super) unsafe fn $name(
+            #[allow(clippy::too_many_arguments, reason = "the signature of every tile")]
+            pub(super) unsafe fn $name<const ROWS: usize, const VECTORS: usize>(
                 kc: usize,
                 mut a: *const f32,
+                a_row: usize,
+                a_k: usize,
                 mut b: *const f32,
+                b_row: usize,
                 c: *mut f32,
-                stride: usize,
+                c_row: usize,
                 first: bool,
             ) {
-                let mut acc = [[$zero(); $vectors]; $rows];
-                // SAFETY (whole body): all addresses lie within the operands, by the contract.
+                let mut acc = [[$zero(); VECTORS]; ROWS];
+                // SAFETY (whole body): by the contract.
                 unsafe {
                     if !first {
-                        for r in 0..$rows {
-                            for v in 0..$vectors {
-                                acc[r][v] = $load(c.add(r * stride + v * $lanes));
+                        for r in 0..ROWS {
+                            for v in 0..VECTORS {
+                                acc[r][v] = $load(c.add(r * c_row + v * $lanes));
                             }
                         }
                     }
                     for _ in 0..kc {
-                        let mut right = [$zero(); $vectors];
-                        for v in 0..$vectors {
+                        let mut right = [$zero(); VECTORS];
+                        for v in 0..VECTORS {
                             right[v] = $load(b.add(v * $lanes));
                             if (v * $lanes) % 16 == 0 {
                                 _mm_prefetch::<_MM_HINT_T0>(
-                                    b.wrapping_add(NR * AHEAD + v * $lanes).cast(),
+                                    b.wrapping_add(b_row * AHEAD + v * $lanes).cast(),
                                 );
                             }
                         }
-                        for r in 0..$rows {
-                            let left = $splat(*a.add(r));
-                            for v in 0..$vectors {
+                        for r in 0..ROWS {
+                            let left = $splat(*a.add(r * a_row));
+                            for v in 0..VECTORS {
                                 acc[r][v] = $fma(left, right[v], acc[r][v]);
                             }
                         }
-                        a = a.add($rows);
-                        b = b.add(NR);
+                        a = a.wrapping_add(a_k);
+                        b = b.wrapping_add(b_row);
                     }
-                    for r in 0..$rows {
-                        for v in 0..$vectors {
-                            $store(c.add(r * stride + v * $lanes), acc[r][v]);
+                    for r in 0..ROWS {
+                        for v in 0..VECTORS {
+                            $store(c.add(r * c_row + v * $lanes), acc[r][v]);
                         }
                     }
                 }
@@ -144,31 +171,19 @@ mod x86 {
         };
     }
 
-    macro_rules! avx512 {
-        ($name:ident, $vectors:literal) => {
-            tile!(
-                $name,
-                "avx512f",
-                8,
-                $vectors,
-                16,
-                _mm512_setzero_ps,
-                _mm512_loadu_ps,
-                _mm512_storeu_ps,
-                _mm512_set1_ps,
-                _mm512_fmadd_ps
-            );
-        };
-    }
-
-    avx512!(avx512x3, 3);
-    avx512!(avx512x2, 2);
-    avx512!(avx512x1, 1);
+    tile!(
+        avx512,
+        "avx512f",
+        16,
+        _mm512_setzero_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_set1_ps,
+        _mm512_fmadd_ps
+    );
     tile!(
         avx2,
         "avx2,fma",
-        6,
-        2,
         8,
         _mm256_setzero_ps,
         _mm256_loadu_ps,

@@ -1,0 +1,321 @@
+//! One head of one sequence.
+
+use super::{BLOCK, softmax};
+use crate::gemm::{EDGE, Left, Out, Panel, View, cover, transpose};
+use crate::{Isa, Profile, bf16};
+
+/// Columns of a packed panel of keys or values.
+const PANEL: usize = 48;
+
+/// A thread's buffers.
+#[derive(Default)]
+pub(super) struct Scratch {
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    d_o: Vec<f32>,
+    k_panels: Vec<f32>,
+    v_panels: Vec<f32>,
+    p: Vec<f32>,
+    dp: Vec<f32>,
+    out: Vec<f32>,
+    dk: Vec<f32>,
+    dv: Vec<f32>,
+}
+
+fn sized(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
+    if buffer.len() < length {
+        buffer.resize(length, 0.0);
+    }
+    &mut buffer[..length]
+}
+
+/// Lengths of a head's buffers.
+#[derive(Clone, Copy)]
+struct Lengths {
+    /// Tokens of the sequence, and to whole blocks.
+    tokens: usize,
+    whole: usize,
+    /// Elements of the head as terms of a sum, padded as the profile asks.
+    terms: usize,
+    /// Elements of the head as columns, in whole vectors; at least `terms`.
+    columns: usize,
+}
+
+impl Lengths {
+    fn new(profile: Profile, head: &View) -> Self {
+        let terms = head.cols().next_multiple_of(profile.depth_unit());
+        Self {
+            tokens: head.rows(),
+            whole: head.rows().next_multiple_of(BLOCK),
+            terms,
+            columns: terms.next_multiple_of(EDGE),
+        }
+    }
+
+    /// Elements from one row of p to the next: a cache line more than whole blocks, so that rows fall
+    /// into different sets of the cache.
+    fn p_stride(&self, keys: usize) -> usize {
+        keys + EDGE
+    }
+}
+
+/// A head's rows as operands of products: rounded where the profile says so, +0 beyond the sequence
+/// and beyond the head's width.
+fn rows(numerics: (Profile, Isa), buffer: &mut Vec<f32>, head: &View, lengths: Lengths) {
+    let out = sized(buffer, lengths.whole * lengths.columns);
+    let (written, beyond) = out.split_at_mut(lengths.tokens * lengths.columns);
+    beyond.fill(0.0);
+    for (row, out) in written.chunks_exact_mut(lengths.columns).enumerate() {
+        let source = head.row(row);
+        out[..source.len()].copy_from_slice(source);
+        out[source.len()..].fill(0.0);
+    }
+    if numerics.0 == Profile::Bf16V1 {
+        bf16::round_all(numerics.1, written);
+    }
+}
+
+/// The transpose of rows made by [`rows`], in panels `[terms][PANEL]`, the last one narrower.
+fn panels(isa: Isa, buffer: &mut Vec<f32>, rows: &[f32], lengths: Lengths) {
+    let Lengths { whole, terms, columns, .. } = lengths;
+    let out = sized(buffer, whole * terms);
+    for first in (0..whole).step_by(PANEL) {
+        let width = PANEL.min(whole - first);
+        let out = &mut out[first * terms..][..width * terms];
+        transpose(isa, out, width, (rows, first * columns, columns), width, terms);
+    }
+}
+
+/// `C = A·B` for a block of queries and the columns of packed panels: scores against keys.
+fn scores(
+    numerics: (Profile, Isa),
+    c: &mut [f32],
+    stride: usize,
+    a: &[f32],
+    panels: &[f32],
+    keys: usize,
+    lengths: Lengths,
+) {
+    assert!(c.len() >= (BLOCK - 1) * stride + keys && a.len() >= BLOCK * lengths.columns);
+    assert!(panels.len() >= lengths.whole * lengths.terms && keys <= lengths.whole);
+    for first in (0..keys).step_by(PANEL) {
+        let whole = PANEL.min(lengths.whole - first);
+        // SAFETY: in range by the assertions.
+        unsafe {
+            cover(
+                numerics,
+                (BLOCK, PANEL.min(keys - first), lengths.terms),
+                Left {
+                    pointer: a.as_ptr(),
+                    row: lengths.columns,
+                    term: 1,
+                    tile: None,
+                },
+                Panel {
+                    pointer: panels[first * lengths.terms..].as_ptr(),
+                    term: whole,
+                },
+                Out {
+                    pointer: c[first..].as_mut_ptr(),
+                    row: stride,
+                },
+                true,
+            );
+        }
+    }
+}
+
+/// `C = P·B`: a block of queries against all `keys` rows of B.
+fn weighted(
+    numerics: (Profile, Isa),
+    c: &mut [f32],
+    p: &[f32],
+    stride: usize,
+    b: &[f32],
+    keys: usize,
+    lengths: Lengths,
+) {
+    let columns = lengths.columns;
+    assert!(c.len() >= BLOCK * columns && b.len() >= keys * columns);
+    assert!(p.len() >= (BLOCK - 1) * stride + keys);
+    // SAFETY: in range by the assertions.
+    unsafe {
+        cover(
+            numerics,
+            (BLOCK, columns, keys),
+            Left {
+                pointer: p.as_ptr(),
+                row: stride,
+                term: 1,
+                tile: None,
+            },
+            Panel {
+                pointer: b.as_ptr(),
+                term: columns,
+            },
+            Out {
+                pointer: c.as_mut_ptr(),
+                row: columns,
+            },
+            true,
+        );
+    }
+}
+
+/// `C += Pᵀ·B`: the keys of a block of queries, continued over the blocks.
+fn gathered(
+    numerics: (Profile, Isa),
+    c: &mut [f32],
+    p: &[f32],
+    stride: usize,
+    b: &[f32],
+    keys: usize,
+    lengths: Lengths,
+) {
+    let columns = lengths.columns;
+    assert!(c.len() >= keys * columns && b.len() >= BLOCK * columns);
+    assert!(p.len() >= (BLOCK - 1) * stride + keys);
+    // SAFETY: in range by the assertions.
+    unsafe {
+        cover(
+            numerics,
+            (keys, columns, BLOCK),
+            Left {
+                pointer: p.as_ptr(),
+                row: 1,
+                term: stride,
+                tile: None,
+            },
+            Panel {
+                pointer: b.as_ptr(),
+                term: columns,
+            },
+            Out {
+                pointer: c.as_mut_ptr(),
+                row: columns,
+            },
+            false,
+        );
+    }
+}
+
+/// A head's forward pass.
+pub(super) struct Forward<'a> {
+    pub(super) numerics: (Profile, Isa),
+    pub(super) scale: f32,
+    pub(super) q: View<'a>,
+    pub(super) k: View<'a>,
+    pub(super) v: View<'a>,
+}
+
+impl Forward<'_> {
+    /// Writes m and l, and hands each row of the output to `row(query, values)`.
+    pub(super) fn run(
+        &self,
+        scratch: &mut Scratch,
+        m: &mut [f32],
+        l: &mut [f32],
+        mut row: impl FnMut(usize, &[f32]),
+    ) {
+        let (profile, isa) = self.numerics;
+        let lengths = Lengths::new(profile, &self.q);
+        rows(self.numerics, &mut scratch.q, &self.q, lengths);
+        rows(self.numerics, &mut scratch.k, &self.k, lengths);
+        rows(self.numerics, &mut scratch.v, &self.v, lengths);
+        panels(isa, &mut scratch.k_panels, &scratch.k, lengths);
+        for first in (0..lengths.tokens).step_by(BLOCK) {
+            let keys = first + BLOCK;
+            let count = BLOCK.min(lengths.tokens - first);
+            let stride = lengths.p_stride(keys);
+            let p = sized(&mut scratch.p, BLOCK * stride);
+            let q = &scratch.q[first * lengths.columns..];
+            scores(self.numerics, p, stride, q, &scratch.k_panels, keys, lengths);
+            let (m, l) = (&mut m[first..first + count], &mut l[first..first + count]);
+            softmax::unnormalised(isa, p, m, l, first, stride, self.scale);
+            if profile == Profile::Bf16V1 {
+                bf16::round_all(isa, &mut p[..count * stride]);
+            }
+            // Rows beyond the sequence hold scores of +0 queries; nobody reads what they give.
+            let out = sized(&mut scratch.out, BLOCK * lengths.columns);
+            weighted(self.numerics, out, p, stride, &scratch.v, keys, lengths);
+            softmax::divide(isa, &mut out[..count * lengths.columns], l, lengths.columns);
+            for (r, values) in out.chunks_exact(lengths.columns).take(count).enumerate() {
+                row(first + r, &values[..self.q.cols()]);
+            }
+        }
+    }
+}
+
+/// A head's backward pass.
+pub(super) struct Backward<'a> {
+    pub(super) numerics: (Profile, Isa),
+    pub(super) scale: f32,
+    pub(super) q: View<'a>,
+    pub(super) k: View<'a>,
+    pub(super) v: View<'a>,
+    pub(super) o: View<'a>,
+    pub(super) d_o: View<'a>,
+    pub(super) m: &'a [f32],
+    pub(super) l: &'a [f32],
+}
+
+impl Backward<'_> {
+    /// Hands each row of the gradients to `dq(query, values)`, `dk(key, values)`, `dv(key, values)`.
+    pub(super) fn run(
+        &self,
+        scratch: &mut Scratch,
+        mut dq: impl FnMut(usize, &[f32]),
+        mut dk: impl FnMut(usize, &[f32]),
+        mut dv: impl FnMut(usize, &[f32]),
+    ) {
+        let numerics = self.numerics;
+        let (profile, isa) = numerics;
+        let lengths = Lengths::new(profile, &self.q);
+        let columns = lengths.columns;
+        rows(numerics, &mut scratch.q, &self.q, lengths);
+        rows(numerics, &mut scratch.k, &self.k, lengths);
+        rows(numerics, &mut scratch.v, &self.v, lengths);
+        rows(numerics, &mut scratch.d_o, &self.d_o, lengths);
+        panels(isa, &mut scratch.k_panels, &scratch.k, lengths);
+        panels(isa, &mut scratch.v_panels, &scratch.v, lengths);
+        let sum_k = sized(&mut scratch.dk, lengths.whole * columns);
+        let sum_v = sized(&mut scratch.dv, lengths.whole * columns);
+        sum_k.fill(0.0);
+        sum_v.fill(0.0);
+        for first in (0..lengths.tokens).step_by(BLOCK) {
+            let keys = first + BLOCK;
+            let stride = lengths.p_stride(keys);
+            let block = first * columns..keys * columns;
+            let (q, d_o) = (&scratch.q[block.clone()], &scratch.d_o[block]);
+            let p = sized(&mut scratch.p, BLOCK * stride);
+            scores(numerics, p, stride, q, &scratch.k_panels, keys, lengths);
+            let (m, l) = (&self.m[first..keys], &self.l[first..keys]);
+            softmax::normalised(isa, p, m, l, first, stride, self.scale);
+            let dp = sized(&mut scratch.dp, BLOCK * stride);
+            scores(numerics, dp, stride, d_o, &scratch.v_panels, keys, lengths);
+            let d: [f32; BLOCK] = std::array::from_fn(|r| {
+                softmax::row_dot(isa, self.d_o.row(first + r), self.o.row(first + r))
+            });
+            softmax::score_gradient(isa, dp, p, &d, first, stride, self.scale);
+            if profile == Profile::Bf16V1 {
+                bf16::round_all(isa, p);
+                bf16::round_all(isa, dp);
+            }
+            gathered(numerics, sum_v, p, stride, d_o, keys, lengths);
+            gathered(numerics, sum_k, dp, stride, q, keys, lengths);
+            let out = sized(&mut scratch.out, BLOCK * columns);
+            weighted(numerics, out, dp, stride, &scratch.k, keys, lengths);
+            for (r, values) in out.chunks_exact(columns).enumerate() {
+                dq(first + r, &values[..self.q.cols()]);
+            }
+        }
+        let width = self.q.cols();
+        for (row, values) in sum_k.chunks_exact(columns).enumerate() {
+            dk(row, &values[..width]);
+        }
+        for (row, values) in sum_v.chunks_exact(columns).enumerate() {
+            dv(row, &values[..width]);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Covers a part of C with tiles.
+
+use super::{EDGE, tile};
+use crate::{Isa, Profile};
+
+/// Where tiles find A.
+#[derive(Clone, Copy)]
+pub(crate) struct Left {
+    pub(crate) pointer: *const f32,
+    /// Elements from one row to the next.
+    pub(crate) row: usize,
+    /// Elements from one term to the next.
+    pub(crate) term: usize,
+    /// Elements from one tile of rows to the next where that is not a tile's number of rows.
+    pub(crate) tile: Option<usize>,
+}
+
+/// Where tiles find B: terms of consecutive columns, readable to the next multiple of [`EDGE`].
+#[derive(Clone, Copy)]
+pub(crate) struct Panel {
+    pub(crate) pointer: *const f32,
+    /// Elements from one term to the next.
+    pub(crate) term: usize,
+}
+
+/// Where tiles find C.
+#[derive(Clone, Copy)]
+pub(crate) struct Out {
+    pub(crate) pointer: *mut f32,
+    /// Elements from one row to the next.
+    pub(crate) row: usize,
+}
+
+/// Most rows that any tile has.
+const MOST_ROWS: usize = 8;
+
+/// Advances `m × n` elements of C by `kc` terms, tile after tile. `first` starts their sums at +0.
+///
+/// # Safety
+/// Every element that the shape and the strides reach lies within its operand, columns of B rounded
+/// up to [`EDGE`]; nobody else touches these elements of C. Under `bf16-v1` the operands are rounded
+/// and `kc` is a multiple of 32.
+pub(crate) unsafe fn cover(
+    (profile, isa): (Profile, Isa),
+    (m, n, kc): (usize, usize, usize),
+    a: Left,
+    b: Panel,
+    c: Out,
+    first: bool,
+) {
+    let mr = tile::rows(isa);
+    let a_step = a.tile.unwrap_or(mr * a.row);
+    let mut column = 0;
+    while column < n {
+        let left = n - column;
+        // Two tiles of 32 columns beat 48 and 16.
+        let fits = tile::widths(isa)
+            .iter()
+            .copied()
+            .find(|&width| width <= left && !(width == 48 && left == 64));
+        let width = fits.unwrap_or(EDGE);
+        let tile_of = |rows| tile::of(profile, isa, rows, width);
+        let whole = tile_of(mr.min(m));
+        for (index, row) in (0..m).step_by(mr).enumerate() {
+            let height = mr.min(m - row);
+            let run = if height == mr { whole } else { tile_of(height) };
+            let a_tile = a.pointer.wrapping_add(index * a_step);
+            let b_tile = b.pointer.wrapping_add(column);
+            let c_tile = c.pointer.wrapping_add(row * c.row + column);
+            // SAFETY: by the contract; columns beyond C exist in `beside` only.
+            unsafe {
+                if fits.is_some() {
+                    run(kc, a_tile, a.row, a.term, b_tile, b.term, c_tile, c.row, first);
+                    continue;
+                }
+                let mut beside = [0.0_f32; MOST_ROWS * EDGE];
+                let copy = beside.as_mut_ptr();
+                for r in 0..height {
+                    let row = c_tile.add(r * c.row);
+                    row.copy_to_nonoverlapping(copy.add(r * EDGE), left);
+                }
+                run(kc, a_tile, a.row, a.term, b_tile, b.term, copy, EDGE, first);
+                for r in 0..height {
+                    let row = c_tile.add(r * c.row);
+                    row.copy_from_nonoverlapping(copy.add(r * EDGE), left);
+                }
+            }
+        }
+        column += width.min(left);
+    }
+}

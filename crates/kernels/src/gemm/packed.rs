@@ -1,0 +1,223 @@
+//! The right operand of a product in the order in which tiles read it.
+
+use super::blocks::{Block, blocks, padded};
+use super::{Blocking, EDGE, View, pack};
+use crate::shared::Shared;
+use crate::{Pool, Profile};
+use rayon::prelude::*;
+
+/// The right operand of a product.
+#[derive(Clone, Copy, Debug)]
+pub enum Right<'a> {
+    /// Packed for this product alone.
+    View(View<'a>),
+    /// Packed before.
+    Packed(&'a Packed),
+}
+
+impl<'a> From<View<'a>> for Right<'a> {
+    fn from(view: View<'a>) -> Self {
+        Self::View(view)
+    }
+}
+
+impl<'a> From<&'a Packed> for Right<'a> {
+    fn from(packed: &'a Packed) -> Self {
+        Self::Packed(packed)
+    }
+}
+
+impl Right<'_> {
+    /// The inner length.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::View(view) => view.rows,
+            Self::Packed(packed) => packed.segments.iter().sum(),
+        }
+    }
+
+    /// Columns.
+    pub fn cols(&self) -> usize {
+        match self {
+            Self::View(view) => view.cols,
+            Self::Packed(packed) => packed.cols,
+        }
+    }
+}
+
+/// A right operand packed once and used many times: a step's weights. Reusable: packing again takes no
+/// new memory for the same shape.
+#[derive(Debug, Default)]
+pub struct Packed {
+    pub(super) data: Vec<f32>,
+    pub(super) segments: Vec<usize>,
+    pub(super) cols: usize,
+    pub(super) blocking: Blocking,
+    profile: Option<Profile>,
+}
+
+/// Elements of a row of panels: columns in whole vectors.
+pub(super) fn row_length(cols: usize) -> usize {
+    cols.next_multiple_of(EDGE)
+}
+
+impl Packed {
+    /// Nothing packed yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Floats that a packed operand of these inner `segments` and `cols` takes.
+    pub fn floats(profile: Profile, segments: &[usize], cols: usize) -> usize {
+        padded(segments, profile.depth_unit()) * row_length(cols)
+    }
+
+    /// Packs operands of equal inner length side by side: one product then gives the columns of all.
+    ///
+    /// # Panics
+    /// When the inner lengths differ.
+    pub fn pack_beside(&mut self, pool: &Pool, profile: Profile, parts: &[View]) {
+        let depth = parts.first().map_or(0, |part| part.rows);
+        assert!(
+            parts.iter().all(|part| part.rows == depth),
+            "inner lengths of operands side by side differ"
+        );
+        let cols = parts.iter().map(|part| part.cols).sum();
+        self.shape(pool, profile, [depth], cols);
+        self.each_panel(pool, profile, |block, column, width, out| {
+            let mut start = 0;
+            for part in parts {
+                let end = start + part.cols;
+                let (from, to) = (start.max(column), end.min(column + width));
+                if from < to {
+                    let at = from - column;
+                    pack::panel(pool.isa(), profile, out, at, part, block, from - start..to - start);
+                }
+                start = end;
+            }
+        });
+    }
+
+    /// Packs operands of equal width one below the other: one product then continues each element's sum
+    /// through all of them, each inner length padded for itself.
+    ///
+    /// # Panics
+    /// When the widths differ.
+    pub fn pack_below(&mut self, pool: &Pool, profile: Profile, parts: &[View]) {
+        let cols = parts.first().map_or(0, |part| part.cols);
+        assert!(
+            parts.iter().all(|part| part.cols == cols),
+            "widths of operands one below the other differ"
+        );
+        self.shape(pool, profile, parts.iter().map(|part| part.rows), cols);
+        self.each_panel(pool, profile, |block, column, width, out| {
+            let mut start = 0;
+            for part in parts {
+                if (start..start + part.rows).contains(&block.first) {
+                    let block = Block {
+                        first: block.first - start,
+                        ..block
+                    };
+                    pack::panel(pool.isa(), profile, out, 0, part, block, column..column + width);
+                }
+                start += part.rows;
+            }
+        });
+    }
+
+    /// Packs the transpose of a matrix of `cols` rows of `depth` elements, each of which
+    /// `row(index, elements)` writes: weights `[out, in]` that are stored in another type.
+    pub fn pack_rows(
+        &mut self,
+        pool: &Pool,
+        profile: Profile,
+        (depth, cols): (usize, usize),
+        row: impl Fn(usize, &mut [f32]) + Sync,
+    ) {
+        self.shape(pool, profile, [depth], cols);
+        let (panel, units) = (self.blocking.panel, profile.depth_unit());
+        let all = Shared::new(&mut self.data);
+        let blocking = self.blocking;
+        pool.run(|| {
+            (0..cols.div_ceil(panel))
+                .into_par_iter()
+                .for_each_init(Vec::new, |rows: &mut Vec<f32>, index| {
+                    let column = index * panel;
+                    let width = panel.min(cols - column);
+                    rows.resize(width * depth, 0.0);
+                    for (r, out) in rows.chunks_exact_mut(depth.max(1)).enumerate() {
+                        row(column + r, out);
+                    }
+                    let view = View::new(rows, width, depth).transposed();
+                    for block in blocks(&[depth], blocking.depth, units) {
+                        let at = block.before * row_length(cols) + column * block.padded;
+                        // SAFETY: panels are disjoint.
+                        let out = unsafe { all.slice(at, row_length(width) * block.padded) };
+                        pack::panel(pool.isa(), profile, out, 0, &view, block, 0..width);
+                    }
+                });
+        });
+    }
+
+    fn shape(
+        &mut self,
+        pool: &Pool,
+        profile: Profile,
+        segments: impl IntoIterator<Item = usize>,
+        cols: usize,
+    ) {
+        let unit = profile.depth_unit();
+        self.segments.clear();
+        for length in segments {
+            match self.segments.last_mut() {
+                // Without padding between them two segments are one.
+                Some(last) if last.is_multiple_of(unit) => *last += length,
+                _ => self.segments.push(length),
+            }
+        }
+        self.cols = cols;
+        self.blocking = pool.blocking();
+        self.profile = Some(profile);
+        let floats = Self::floats(profile, &self.segments, cols);
+        self.data.resize(floats, 0.0);
+    }
+
+    /// The profile that it is packed for.
+    pub(super) fn profile(&self) -> Option<Profile> {
+        self.profile
+    }
+
+    /// Calls `fill(block, first column, columns, panel)` for every panel.
+    fn each_panel(
+        &mut self,
+        pool: &Pool,
+        profile: Profile,
+        fill: impl Fn(Block, usize, usize, &mut [f32]) + Sync,
+    ) {
+        let blocking = self.blocking;
+        for block in blocks(&self.segments, blocking.depth, profile.depth_unit()) {
+            let at = block.before * row_length(self.cols);
+            let out = &mut self.data[at..][..block.padded * row_length(self.cols)];
+            panels(pool, out, block, self.cols, blocking.panel, &fill);
+        }
+    }
+}
+
+/// Calls `fill(block, first column, columns, panel)` for every panel of one block.
+pub(super) fn panels(
+    pool: &Pool,
+    out: &mut [f32],
+    block: Block,
+    cols: usize,
+    panel: usize,
+    fill: &(impl Fn(Block, usize, usize, &mut [f32]) + Sync),
+) {
+    pool.run(|| {
+        out.par_chunks_mut(panel * block.padded)
+            .enumerate()
+            .for_each(|(index, out)| {
+                let column = index * panel;
+                fill(block, column, panel.min(cols - column), out);
+            });
+    });
+}
