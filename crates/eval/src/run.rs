@@ -4,7 +4,7 @@ use crate::verbatim::Found;
 use crate::{EvalError, MINIMUM_TOKENS, continue_prompt, find_stretches, windows};
 use glasswork_data::{HeldOut, SequenceStore, Tokenizer, held_out, trace_step};
 use glasswork_kernels::{Pool, cross_entropy::MASKED};
-use glasswork_model::{Engine, ModelConfig, Parameters};
+use glasswork_model::{Engine, Parameters};
 use glasswork_release::annex::{
     ANNEX_FORMAT, HeldOutFile, HeldOutScore, Match, Program, Sample, SamplesFile, Stretch, Verbatim,
 };
@@ -118,7 +118,7 @@ impl<'a> Evaluator<'a> {
             tokens.extend(tokenizer.encode(&text.text));
             texts.push((text, tokens));
         }
-        let engine = Engine::new(ModelConfig::from_run(&run)?, pool);
+        let engine = Engine::of_run(&run, pool)?;
         Ok(Self {
             dir,
             run,
@@ -170,6 +170,7 @@ impl<'a> Evaluator<'a> {
             checkpoint.model.f32(name).ok()
         })
         .map_err(foreign)?;
+        self.engine.load(&weights, false);
         let scores = self.held_out(&weights)?;
         let (samples, verbatim) = self.samples(&weights, last)?;
         let held_out = HeldOutFile::new(step, state.to_owned(), self.program.clone(), &scores);

@@ -169,8 +169,7 @@ pub fn backward(pool: &Pool, profile: Profile, shape: Shape, d_qkv: &mut [f32], 
         for part in 0..share {
             let head = kv_head * share + part;
             let statistics = (sequence * shape.heads + head) * shape.sequence;
-            let of_output =
-                |data| shape.rows(data, shape.out_row(), sequence, head * shape.width);
+            let of_output = |data| shape.rows(data, shape.out_row(), sequence, head * shape.width);
             let backward = Backward {
                 numerics: (profile, pool.isa()),
                 scale: shape.scale,

@@ -10,7 +10,8 @@ use rayon::prelude::*;
 pub const MASKED: u32 = u32::MAX;
 
 per_isa! {
-    fn rows_text_dispatch(logits: &mut [f32], losses: &mut [f32], targets: &[u32], width: usize, scale: f32) = rows_text
+    /// [`forward_backward`] of some rows on the calling thread.
+    pub fn forward_backward_rows(logits: &mut [f32], losses: &mut [f32], targets: &[u32], width: usize, scale: f32) = rows_text
 }
 
 /// Largest element, NaN if any is NaN.
@@ -88,7 +89,7 @@ pub fn forward_backward(
             .zip(losses.par_chunks_mut(block))
             .zip(targets.par_chunks(block))
             .for_each(|((logits, losses), targets)| {
-                rows_text_dispatch(pool.isa(), logits, losses, targets, width, scale);
+                forward_backward_rows(pool.isa(), logits, losses, targets, width, scale);
             });
     });
 }

@@ -6,7 +6,8 @@ use crate::{Pool, lanes, shared::Shared};
 use rayon::prelude::*;
 
 per_isa! {
-    fn forward_rows(y: &mut [f32], r: &mut [f32], x: &[f32], g: &[f32], epsilon: f32) = forward_text
+    /// [`forward`] of some rows on the calling thread.
+    pub fn forward_rows(y: &mut [f32], r: &mut [f32], x: &[f32], g: &[f32], epsilon: f32) = forward_text
 }
 
 #[inline(always)]
@@ -34,7 +35,8 @@ pub fn forward(pool: &Pool, y: &mut [f32], r: &mut [f32], x: &[f32], g: &[f32], 
 }
 
 per_isa! {
-    fn backward_rows(dx: &mut [f32], dy: &[f32], x: &[f32], r: &[f32], g: &[f32]) = backward_text
+    /// [`backward_input`] of some rows on the calling thread.
+    pub fn backward_rows(dx: &mut [f32], dy: &[f32], x: &[f32], r: &[f32], g: &[f32]) = backward_text
 }
 
 #[inline(always)]

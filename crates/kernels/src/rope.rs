@@ -1,7 +1,7 @@
 //! Rotary position embedding (Su et al., arXiv 2104.09864) in the half-split layout of Llama:
 //! element j of a head pairs with element j + d/2.
 
-use crate::Pool;
+use crate::{Isa, Pool};
 use rayon::prelude::*;
 
 /// cos and sin of `position · θ^(−2j/d)`: f64 arithmetic (`libm`), rounded once to f32.
@@ -54,36 +54,87 @@ fn rotate_text(row: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
     }
 }
 
+/// Rotates the first `width` elements of rows `stride` apart, on the calling thread; row i has
+/// position `(first + i) mod sequence`. See [`forward`].
+pub fn rotate_rows(
+    isa: Isa,
+    rows: &mut [f32],
+    (stride, width): (usize, usize),
+    (first, sequence): (usize, usize),
+    angles: &Angles,
+    direction: Direction,
+) {
+    for (i, row) in rows.chunks_exact_mut(stride).enumerate() {
+        let position = (first + i) % sequence;
+        let range = position * angles.half..(position + 1) * angles.half;
+        let (cos, sin) = (&angles.cos[range.clone()], &angles.sin[range]);
+        rotate_row(isa, &mut row[..width], cos, sin, direction.sign());
+    }
+}
+
+/// Which way to rotate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// As [`forward`].
+    Forward,
+    /// As [`backward`].
+    Backward,
+}
+
+impl Direction {
+    fn sign(self) -> f32 {
+        match self {
+            Self::Forward => 1.0,
+            Self::Backward => -1.0,
+        }
+    }
+}
+
 /// Rotates every head of `x` `[n, width]` in place; row i has position `i mod sequence`.
 /// `a' = a·cos − b·sin`, `b' = b·cos + a·sin`: two products and one sum, each rounded.
 pub fn forward(pool: &Pool, x: &mut [f32], width: usize, sequence: usize, angles: &Angles) {
-    rotate(pool, x, width, sequence, angles, 1.0);
+    rotate(
+        pool,
+        x,
+        (width, width),
+        sequence,
+        angles,
+        Direction::Forward,
+    );
 }
 
 /// The transpose of [`forward`]: the same rotation with the sine negated.
 pub fn backward(pool: &Pool, dx: &mut [f32], width: usize, sequence: usize, angles: &Angles) {
-    rotate(pool, dx, width, sequence, angles, -1.0);
+    rotate(
+        pool,
+        dx,
+        (width, width),
+        sequence,
+        angles,
+        Direction::Backward,
+    );
 }
 
-fn rotate(pool: &Pool, x: &mut [f32], width: usize, sequence: usize, angles: &Angles, sign: f32) {
+/// Rotates the first `width` elements of every row of `x`, rows `stride` apart, on all threads.
+///
+/// # Panics
+/// When the angles are too few.
+pub fn rotate(
+    pool: &Pool,
+    x: &mut [f32],
+    (stride, width): (usize, usize),
+    sequence: usize,
+    angles: &Angles,
+    direction: Direction,
+) {
     assert!(sequence <= angles.positions(), "more positions than angles");
-    let half = angles.half;
-    let block = pool.block(x.len() / width);
+    let block = pool.block(x.len() / stride);
     pool.run(|| {
-        x.par_chunks_mut(block * width)
+        x.par_chunks_mut(block * stride)
             .enumerate()
             .for_each(|(task, rows)| {
-                for (i, row) in rows.chunks_exact_mut(width).enumerate() {
-                    let position = (task * block + i) % sequence;
-                    let range = position * half..(position + 1) * half;
-                    rotate_row(
-                        pool.isa(),
-                        row,
-                        &angles.cos[range.clone()],
-                        &angles.sin[range],
-                        sign,
-                    );
-                }
+                let at = (task * block, sequence);
+                rotate_rows(pool.isa(), rows, (stride, width), at, angles, direction);
             });
     });
 }

@@ -1,6 +1,6 @@
 //! SwiGLU (Shazeer, arXiv 2002.05202): `h = silu(gate) · up`, `silu(x) = x · σ(x)`.
 
-use crate::{Pool, math};
+use crate::{Isa, Pool, math};
 use rayon::prelude::*;
 
 per_isa! {
@@ -11,6 +11,26 @@ per_isa! {
 fn forward_text(h: &mut [f32], gate: &[f32], up: &[f32]) {
     for ((h, &gate), &up) in h.iter_mut().zip(gate).zip(up) {
         *h = (gate * math::sigmoid(gate)) * up;
+    }
+}
+
+/// `h = (gate · σ(gate)) · up` for rows `[gate | up]` of `2 · mlp`, on the calling thread.
+pub fn forward_rows(isa: Isa, h: &mut [f32], gate_up: &[f32], mlp: usize) {
+    for (h, row) in h.chunks_exact_mut(mlp).zip(gate_up.chunks_exact(2 * mlp)) {
+        let (gate, up) = row.split_at(mlp);
+        forward_part(isa, h, gate, up);
+    }
+}
+
+/// Turns rows `[gate | up]` into their gradients in place; see [`backward`]. Uses `dh` up.
+pub fn backward_rows(isa: Isa, gate_up: &mut [f32], dh: &mut [f32], mlp: usize) {
+    for (row, dh) in gate_up
+        .chunks_exact_mut(2 * mlp)
+        .zip(dh.chunks_exact_mut(mlp))
+    {
+        let (gate, up) = row.split_at_mut(mlp);
+        backward_part(isa, dh, gate, up);
+        up.copy_from_slice(dh);
     }
 }
 

@@ -11,12 +11,8 @@ pub(crate) struct LayerActivations {
     pub(crate) r1: Vec<f32>,
     /// Normed input, `[n, d]`.
     pub(crate) h1: Vec<f32>,
-    /// Rotated queries, `[n, d]`.
-    pub(crate) q: Vec<f32>,
-    /// Rotated keys, `[n, kv]`.
-    pub(crate) k: Vec<f32>,
-    /// Values, `[n, kv]`.
-    pub(crate) v: Vec<f32>,
+    /// Rotated queries and keys, and values, `[n, d + 2 kv]`.
+    pub(crate) qkv: Vec<f32>,
     /// Row maxima of attention, `[n · heads]`.
     pub(crate) m: Vec<f32>,
     /// Row sums of attention, `[n · heads]`.
@@ -29,10 +25,8 @@ pub(crate) struct LayerActivations {
     pub(crate) r2: Vec<f32>,
     /// Normed `x2`, `[n, d]`.
     pub(crate) h2: Vec<f32>,
-    /// Gate before SiLU, `[n, mlp]`; its gradient during the backward pass.
-    pub(crate) gate: Vec<f32>,
-    /// Up projection, `[n, mlp]`.
-    pub(crate) up: Vec<f32>,
+    /// Gate before SiLU and up projection, `[n, 2 mlp]`; their gradients during the backward pass.
+    pub(crate) gate_up: Vec<f32>,
     /// SwiGLU's output, `[n, mlp]`.
     pub(crate) act: Vec<f32>,
 }
@@ -58,10 +52,9 @@ pub(crate) struct Gradients {
     pub(crate) dx: Vec<f32>,
     /// Of a normed input or of attention's output, `[n, d]`.
     pub(crate) dh: Vec<f32>,
-    pub(crate) dq: Vec<f32>,
-    pub(crate) dk: Vec<f32>,
-    pub(crate) dv: Vec<f32>,
-    /// Of SwiGLU's output, then of `up`, `[n, mlp]`.
+    /// Of queries, keys and values, `[n, d + 2 kv]`.
+    pub(crate) dqkv: Vec<f32>,
+    /// Of SwiGLU's output, `[n, mlp]`.
     pub(crate) dact: Vec<f32>,
 }
 
@@ -78,19 +71,15 @@ impl Activations {
             for buffer in [
                 &mut layer.x,
                 &mut layer.h1,
-                &mut layer.q,
                 &mut layer.o,
                 &mut layer.x2,
                 &mut layer.h2,
             ] {
                 buffer.resize(rows * d, 0.0);
             }
-            for buffer in [&mut layer.k, &mut layer.v] {
-                buffer.resize(rows * kv, 0.0);
-            }
-            for buffer in [&mut layer.gate, &mut layer.up, &mut layer.act] {
-                buffer.resize(rows * mlp, 0.0);
-            }
+            layer.qkv.resize(rows * (d + 2 * kv), 0.0);
+            layer.gate_up.resize(rows * 2 * mlp, 0.0);
+            layer.act.resize(rows * mlp, 0.0);
             for buffer in [&mut layer.m, &mut layer.l] {
                 buffer.resize(rows * config.heads, 0.0);
             }
@@ -123,12 +112,10 @@ impl Gradients {
     /// Makes all buffers `rows` tokens long.
     pub(crate) fn resize(&mut self, config: &ModelConfig, rows: usize) {
         let (d, kv) = (config.hidden, config.kv_width());
-        for buffer in [&mut self.dx, &mut self.dh, &mut self.dq] {
+        for buffer in [&mut self.dx, &mut self.dh] {
             buffer.resize(rows * d, 0.0);
         }
-        for buffer in [&mut self.dk, &mut self.dv] {
-            buffer.resize(rows * kv, 0.0);
-        }
+        self.dqkv.resize(rows * (d + 2 * kv), 0.0);
         self.dact.resize(rows * config.mlp, 0.0);
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::engine::blocks;
 use crate::{Engine, ModelError, Parameters};
-use glasswork_kernels::gemm::{Start, View, gemm};
-use glasswork_kernels::{Pool, attention, cross_entropy, embedding, rms_norm, rope, swiglu};
-use std::ops::Range;
+use glasswork_kernels::gemm::{Beside, Packed, Start, View, gemm, gemm_stacked, gemm_then};
+use glasswork_kernels::rope::{self, Direction};
+use glasswork_kernels::{Pool, Profile, attention, cross_entropy, embedding, rms_norm, swiglu};
 
 impl Engine {
     /// Forward and backward over a micro-batch, continuing the chains in `gradients`.
@@ -17,7 +17,7 @@ impl Engine {
     /// [`ModelError::Token`].
     ///
     /// # Panics
-    /// When the buffers' lengths do not fit.
+    /// When the buffers' lengths do not fit, or `weights` were not loaded for training.
     pub fn accumulate(
         &mut self,
         weights: &Parameters,
@@ -64,218 +64,178 @@ impl Engine {
         losses: &mut [f32],
     ) {
         let (d, vocabulary) = (self.config.hidden, self.config.vocabulary);
-        let head = self.layout.head.clone();
+        let (pool, profile, isa) = (&*self.pool, self.profile, self.pool.isa());
+        let acts = &mut self.activations;
+        let g = &mut self.gradients;
         for rows in blocks(targets.len()) {
-            let count = self.logits_of(weights, rows.clone());
-            let pool = &*self.pool;
-            let logits = &mut self.activations.logits[..count];
-            let (losses, targets) = (&mut losses[rows.clone()], &targets[rows.clone()]);
-            cross_entropy::forward_backward(pool, logits, losses, targets, vocabulary, scale);
-            let range = rows.start * d..rows.end * d;
-            let h = &self.activations.h[range.clone()];
-            let dw = &mut gradients.data[head.clone()];
-            weight_gradient(pool, dw, logits, h, rows.len(), d, vocabulary);
-            let (dh, w) = (&mut self.gradients.dh[range], &weights.data[head.clone()]);
-            input_gradient(pool, dh, logits, w, rows.len(), d, vocabulary, Start::Zero);
+            let (count, range) = (rows.len(), rows.start * d..rows.end * d);
+            let logits = &mut acts.logits[..count * vocabulary];
+            let h = View::new(&acts.h[range.clone()], count, d);
+            let targets = &targets[rows.clone()];
+            gemm_then(
+                pool,
+                profile,
+                logits,
+                h,
+                &self.packed.head.forward,
+                Start::Zero,
+                [Beside::new(&mut losses[rows], 1)],
+                |first, logits, [losses]| {
+                    let targets = &targets[first..first + losses.len()];
+                    cross_entropy::forward_backward_rows(
+                        isa, logits, losses, targets, vocabulary, scale,
+                    );
+                },
+            );
+            let d_logits = View::new(logits, count, vocabulary);
+            let dw = &mut gradients.data[self.layout.head.clone()];
+            gemm(
+                pool,
+                profile,
+                dw,
+                d,
+                d_logits.transposed(),
+                h,
+                Start::Continue,
+            );
+            let (dh, head) = (&mut g.dh[range], &self.packed.head.backward);
+            gemm(pool, profile, dh, d, d_logits, head, Start::Zero);
         }
-        let (acts, grads) = (&self.activations, &mut self.gradients);
-        grads.dx.fill(0.0);
-        let norm = Norm {
-            gain: self.layout.norm.clone(),
-            x: &acts.x,
-            r: &acts.r,
-        };
-        norm.backward(&self.pool, weights, gradients, &mut grads.dx, &grads.dh);
+        g.dx.fill(0.0);
+        let gain = self.layout.norm.clone();
+        let dg = &mut gradients.data[gain.clone()];
+        rms_norm::backward_gain(pool, dg, &g.dh, &acts.x, &acts.r);
+        let gain = &weights.data[gain];
+        rms_norm::backward_input(pool, &mut g.dx, &g.dh, &acts.x, &acts.r, gain);
     }
 
     /// From the gradient of a layer's output in `dx` to that of its input, in place.
     fn layer_backward(&mut self, weights: &Parameters, index: usize, gradients: &mut Parameters) {
         let (d, kv, mlp) = (self.config.hidden, self.config.kv_width(), self.config.mlp);
-        let (pool, slots) = (&*self.pool, &self.layout.layers[index]);
+        let (pool, profile, isa) = (&*self.pool, self.profile, self.pool.isa());
+        let (slots, packed) = (&self.layout.layers[index], &self.packed.layers[index]);
         let shape = self.shape(self.config.sequence);
         let layer = &mut self.activations.layers[index];
         let g = &mut self.gradients;
         let rows = layer.r1.len();
-        let w = |range: &Range<usize>| &weights.data[range.clone()];
+        let dw = &mut gradients.data;
 
         // The second half: x + down(silu(gate(h)) · up(h)), h = norm(x).
-        input_gradient(
+        let dy = View::new(&g.dx, rows, d);
+        gemm_then(
             pool,
+            profile,
             &mut g.dact,
-            &g.dx,
-            w(&slots.down),
-            rows,
-            mlp,
-            d,
+            dy,
+            &packed.down.backward,
             Start::Zero,
+            [Beside::new(&mut layer.gate_up, 2 * mlp)],
+            |_, dact, [gate_up]| swiglu::backward_rows(isa, gate_up, dact, mlp),
         );
-        weight_gradient(
+        let act = View::new(&layer.act, rows, mlp);
+        let down = &mut dw[slots.down.clone()];
+        gemm(
             pool,
-            &mut gradients.data[slots.down.clone()],
-            &g.dx,
-            &layer.act,
-            rows,
+            profile,
+            down,
             mlp,
-            d,
-        );
-        swiglu::backward(pool, &mut g.dact, &mut layer.gate, &layer.up);
-        let (dgate, dup) = (&layer.gate, &g.dact);
-        weight_gradient(
-            pool,
-            &mut gradients.data[slots.gate.clone()],
-            dgate,
-            &layer.h2,
-            rows,
-            d,
-            mlp,
-        );
-        weight_gradient(
-            pool,
-            &mut gradients.data[slots.up.clone()],
-            dup,
-            &layer.h2,
-            rows,
-            d,
-            mlp,
-        );
-        input_gradient(
-            pool,
-            &mut g.dh,
-            dgate,
-            w(&slots.gate),
-            rows,
-            d,
-            mlp,
-            Start::Zero,
-        );
-        input_gradient(
-            pool,
-            &mut g.dh,
-            dup,
-            w(&slots.up),
-            rows,
-            d,
-            mlp,
+            dy.transposed(),
+            act,
             Start::Continue,
         );
-        let norm = Norm {
-            gain: slots.norm2.clone(),
-            x: &layer.x2,
-            r: &layer.r2,
-        };
-        norm.backward(pool, weights, gradients, &mut g.dx, &g.dh);
+        let d_gate_up = View::new(&layer.gate_up, rows, 2 * mlp);
+        let h2 = View::new(&layer.h2, rows, d);
+        let mut both = dw
+            .get_disjoint_mut([slots.gate.clone(), slots.up.clone()])
+            .expect("tensors do not overlap");
+        gemm_stacked(
+            pool,
+            profile,
+            &mut both,
+            d,
+            d_gate_up.transposed(),
+            h2,
+            Start::Continue,
+        );
+        norm_backward(
+            (pool, profile),
+            (&mut g.dx, &mut g.dh),
+            (d_gate_up, &packed.gate_up.backward),
+            (&layer.x2, &layer.r2, &weights.data[slots.norm2.clone()]),
+        );
+        let dg = &mut dw[slots.norm2.clone()];
+        rms_norm::backward_gain(pool, dg, &g.dh, &layer.x2, &layer.r2);
 
         // The first half: x + o(attention(rope(q(h)), rope(k(h)), v(h))), h = norm(x).
-        weight_gradient(
+        let dy = View::new(&g.dx, rows, d);
+        let (o, dw_o) = (View::new(&layer.o, rows, d), &mut dw[slots.o.clone()]);
+        gemm(pool, profile, dw_o, d, dy.transposed(), o, Start::Continue);
+        gemm(
             pool,
-            &mut gradients.data[slots.o.clone()],
-            &g.dx,
-            &layer.o,
-            rows,
+            profile,
+            &mut g.dh,
             d,
-            d,
+            dy,
+            &packed.o.backward,
+            Start::Zero,
         );
-        input_gradient(pool, &mut g.dh, &g.dx, w(&slots.o), rows, d, d, Start::Zero);
         let saved = attention::Saved {
             d_o: &g.dh,
             o: &layer.o,
             m: &layer.m,
             l: &layer.l,
-            q: &layer.q,
-            k: &layer.k,
-            v: &layer.v,
+            qkv: &layer.qkv,
         };
-        attention::backward(pool, shape, &mut g.dq, &mut g.dk, &mut g.dv, saved);
-        rope::backward(pool, &mut g.dq, d, shape.sequence, &self.angles);
-        rope::backward(pool, &mut g.dk, kv, shape.sequence, &self.angles);
-        let parts = [
-            (&g.dq, &slots.q, d),
-            (&g.dk, &slots.k, kv),
-            (&g.dv, &slots.v, kv),
-        ];
-        for (part, (dy, slot, width)) in parts.into_iter().enumerate() {
-            let start = if part == 0 {
-                Start::Zero
-            } else {
-                Start::Continue
-            };
-            weight_gradient(
-                pool,
-                &mut gradients.data[slot.clone()],
-                dy,
-                &layer.h1,
-                rows,
-                d,
-                width,
-            );
-            input_gradient(pool, &mut g.dh, dy, w(slot), rows, d, width, start);
-        }
-        let norm = Norm {
-            gain: slots.norm1.clone(),
-            x: &layer.x,
-            r: &layer.r1,
-        };
-        norm.backward(pool, weights, gradients, &mut g.dx, &g.dh);
-    }
-}
-
-/// What a norm's backward pass needs of its forward pass.
-struct Norm<'a> {
-    gain: Range<usize>,
-    x: &'a [f32],
-    r: &'a [f32],
-}
-
-impl Norm<'_> {
-    /// Continues the gain's chain and adds to the residual's gradient `dx`.
-    fn backward(
-        self,
-        pool: &Pool,
-        weights: &Parameters,
-        gradients: &mut Parameters,
-        dx: &mut [f32],
-        dy: &[f32],
-    ) {
-        rms_norm::backward_gain(
+        attention::backward(pool, profile, shape, &mut g.dqkv, saved);
+        let width = (d + 2 * kv, d + kv);
+        let (angles, way) = (&self.angles, Direction::Backward);
+        rope::rotate(pool, &mut g.dqkv, width, shape.sequence, angles, way);
+        let dqkv = View::new(&g.dqkv, rows, d + 2 * kv);
+        let h1 = View::new(&layer.h1, rows, d);
+        let mut all = dw
+            .get_disjoint_mut([slots.q.clone(), slots.k.clone(), slots.v.clone()])
+            .expect("tensors do not overlap");
+        gemm_stacked(
             pool,
-            &mut gradients.data[self.gain.clone()],
-            dy,
-            self.x,
-            self.r,
+            profile,
+            &mut all,
+            d,
+            dqkv.transposed(),
+            h1,
+            Start::Continue,
         );
-        rms_norm::backward_input(pool, dx, dy, self.x, self.r, &weights.data[self.gain]);
+        norm_backward(
+            (pool, profile),
+            (&mut g.dx, &mut g.dh),
+            (dqkv, &packed.qkv.backward),
+            (&layer.x, &layer.r1, &weights.data[slots.norm1.clone()]),
+        );
+        let dg = &mut dw[slots.norm1.clone()];
+        rms_norm::backward_gain(pool, dg, &g.dh, &layer.x, &layer.r1);
     }
 }
 
-/// Continues `dW += dyᵀ · x`, `[out, in]`: chains over tokens in order.
-fn weight_gradient(
-    pool: &Pool,
-    dw: &mut [f32],
-    dy: &[f32],
-    x: &[f32],
-    rows: usize,
-    width_in: usize,
-    width_out: usize,
+/// Gradient of a normed input, `dh = dy · W`, and through the norm to the residual's: `dx += …`.
+fn norm_backward(
+    (pool, profile): (&Pool, Profile),
+    (dx, dh): (&mut [f32], &mut [f32]),
+    (dy, w): (View, &Packed),
+    (x, r, gain): (&[f32], &[f32], &[f32]),
 ) {
-    let (dy, x) = (View::new(dy, rows, width_out), View::new(x, rows, width_in));
-    gemm(pool, dw, width_in, dy.transposed(), x, Start::Continue);
-}
-
-/// `dx = dy · W` or its continuation: chains over the output width.
-#[allow(clippy::too_many_arguments, reason = "the operands of one product")]
-fn input_gradient(
-    pool: &Pool,
-    dx: &mut [f32],
-    dy: &[f32],
-    w: &[f32],
-    rows: usize,
-    width_in: usize,
-    width_out: usize,
-    start: Start,
-) {
-    let (dy, w) = (
-        View::new(dy, rows, width_out),
-        View::new(w, width_out, width_in),
+    let (d, isa) = (gain.len(), pool.isa());
+    let then = |first: usize, dh: &mut [f32], [dx]: [&mut [f32]; 1]| {
+        let rows = dh.len() / d;
+        let x = &x[first * d..][..dh.len()];
+        rms_norm::backward_rows(isa, dx, dh, x, &r[first..first + rows], gain);
+    };
+    gemm_then(
+        pool,
+        profile,
+        dh,
+        dy,
+        w,
+        Start::Zero,
+        [Beside::new(dx, d)],
+        then,
     );
-    gemm(pool, dx, width_in, dy, w, start);
 }

@@ -40,6 +40,9 @@ pub enum ModelError {
         /// Rows of the embedding table.
         vocabulary: usize,
     },
+    /// A run of another numerics profile.
+    #[error("{0}")]
+    Profile(#[from] glasswork_kernels::UnknownProfile),
     /// The head shares the embedding's weights, which this engine does not train.
     #[error("a head tied to the embedding is not supported by this engine")]
     TiedHead,

@@ -1,23 +1,30 @@
 //! The forward pass, each operation in the order that `docs/numerics.md` writes; see
 //! `backward.rs` for the way back.
+//!
+//! What follows a product row by row (rotation, residual, norm, SwiGLU, loss) runs on each block of
+//! rows as soon as the product has it, while it is in cache.
 
-use crate::activations::{Activations, Gradients, HEAD_ROWS};
+use crate::activations::{Activations, Gradients, HEAD_ROWS, LayerActivations};
+use crate::packed::PackedWeights;
 use crate::{Layout, ModelConfig, ModelError, Parameters};
 use glasswork_kernels::attention::Shape;
-use glasswork_kernels::gemm::{Start, View, gemm};
-use glasswork_kernels::rope::Angles;
+use glasswork_kernels::gemm::{Beside, Start, View, gemm, gemm_then};
+use glasswork_kernels::rope::{self, Angles, Direction};
 use glasswork_kernels::{
-    Pool, attention, cross_entropy, elementwise, embedding, rms_norm, rope, swiglu,
+    Pool, Profile, attention, cross_entropy, elementwise, embedding, rms_norm, swiglu,
 };
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A decoder ready to compute on some threads. Holds the buffers, not the weights.
+/// A decoder ready to compute on some threads. Holds the buffers and the weights last loaded, in the
+/// order in which the products read them.
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) config: ModelConfig,
     pub(crate) layout: Arc<Layout>,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) profile: Profile,
+    pub(crate) packed: PackedWeights,
     pub(crate) angles: Angles,
     pub(crate) activations: Activations,
     pub(crate) gradients: Gradients,
@@ -25,8 +32,10 @@ pub struct Engine {
 
 impl Engine {
     /// An engine for `config` on `pool`; buffers grow at the first use.
-    pub fn new(config: ModelConfig, pool: Arc<Pool>) -> Self {
+    pub fn new(config: ModelConfig, profile: Profile, pool: Arc<Pool>) -> Self {
         Self {
+            profile,
+            packed: PackedWeights::default(),
             angles: Angles::new(config.sequence, config.head_width(), config.rope_theta),
             layout: Arc::new(Layout::new(&config)),
             activations: Activations::default(),
@@ -34,6 +43,18 @@ impl Engine {
             config,
             pool,
         }
+    }
+
+    /// The engine that a run's configuration asks for.
+    ///
+    /// # Errors
+    /// [`ModelError::TiedHead`], [`ModelError::Profile`].
+    pub fn of_run(
+        run: &glasswork_release::config::RunConfig,
+        pool: Arc<Pool>,
+    ) -> Result<Self, ModelError> {
+        let profile = run.profile.parse()?;
+        Ok(Self::new(ModelConfig::from_run(run)?, profile, pool))
     }
 
     /// The architecture.
@@ -54,6 +75,20 @@ impl Engine {
     /// Bytes of activations for a micro-batch of `sequences` whole sequences.
     pub fn activation_bytes(config: &ModelConfig, sequences: u64) -> u64 {
         Activations::bytes(config, sequences * config.sequence as u64)
+    }
+
+    /// Packs `weights` for the passes that follow; to be called again whenever they change. The
+    /// backward pass needs them packed for `training`.
+    ///
+    /// Embedding and norms are not copied: each pass takes the same `weights` again.
+    pub fn load(&mut self, weights: &Parameters, training: bool) {
+        let numerics = (&*self.pool, self.profile);
+        self.packed.pack(numerics, &self.config, weights, training);
+    }
+
+    /// Bytes that [`Self::load`] for training takes.
+    pub fn packed_bytes(config: &ModelConfig, profile: Profile) -> u64 {
+        PackedWeights::bytes(profile, config)
     }
 
     /// Loss (nats) of each target under the model, without gradients. `inputs` and `targets` hold
@@ -82,16 +117,24 @@ impl Engine {
             "one target per input"
         );
         self.forward(weights, inputs, length);
-        let vocabulary = self.config.vocabulary;
+        let (d, vocabulary, isa) = (self.config.hidden, self.config.vocabulary, self.pool.isa());
         for rows in blocks(inputs.len()) {
-            let logits = self.logits_of(weights, rows.clone());
-            let logits = &mut self.activations.logits[..logits];
-            cross_entropy::forward(
+            let h = &self.activations.h[rows.start * d..rows.end * d];
+            let targets = &targets[rows.clone()];
+            gemm_then(
                 &self.pool,
-                logits,
-                &mut losses[rows.clone()],
-                &targets[rows],
-                vocabulary,
+                self.profile,
+                &mut self.activations.logits[..rows.len() * vocabulary],
+                View::new(h, rows.len(), d),
+                &self.packed.head.forward,
+                Start::Zero,
+                [Beside::new(&mut losses[rows], 1)],
+                |first, logits, [losses]| {
+                    let targets = &targets[first..first + losses.len()];
+                    cross_entropy::forward_backward_rows(
+                        isa, logits, losses, targets, vocabulary, 1.0,
+                    );
+                },
             );
         }
         Ok(())
@@ -111,7 +154,7 @@ impl Engine {
         self.forward(weights, inputs, length);
         let mut all = Vec::with_capacity(inputs.len() * self.config.vocabulary);
         for rows in blocks(inputs.len()) {
-            let count = self.logits_of(weights, rows);
+            let count = self.logits_of(rows);
             all.extend_from_slice(&self.activations.logits[..count]);
         }
         Ok(all)
@@ -128,7 +171,7 @@ impl Engine {
     ) -> Result<&[f32], ModelError> {
         self.check_tokens(inputs)?;
         self.forward(weights, inputs, inputs.len());
-        let count = self.logits_of(weights, inputs.len() - 1..inputs.len());
+        let count = self.logits_of(inputs.len() - 1..inputs.len());
         Ok(&self.activations.logits[..count])
     }
 
@@ -141,12 +184,8 @@ impl Engine {
     }
 
     pub(crate) fn shape(&self, sequence: usize) -> Shape {
-        Shape {
-            sequence,
-            heads: self.config.heads,
-            kv_heads: self.config.kv_heads,
-            width: self.config.head_width(),
-        }
+        let config = &self.config;
+        Shape::new(sequence, config.heads, config.kv_heads, config.head_width())
     }
 
     /// Fills the activations for `inputs`, sequences of `length` tokens.
@@ -155,113 +194,165 @@ impl Engine {
             length > 0 && inputs.len().is_multiple_of(length),
             "whole sequences"
         );
-        let rows = inputs.len();
-        self.activations.resize(&self.config, rows);
-        let (d, kv, mlp) = (self.config.hidden, self.config.kv_width(), self.config.mlp);
-        let (pool, epsilon, shape) = (&*self.pool, self.config.norm_eps, self.shape(length));
+        self.activations.resize(&self.config, inputs.len());
+        let (d, pool, epsilon) = (self.config.hidden, &*self.pool, self.config.norm_eps);
         let w = |range: &Range<usize>| &weights.data[range.clone()];
-        let table = w(&self.layout.embedding);
         let acts = &mut self.activations;
-        let first = acts
-            .layers
-            .first_mut()
-            .map_or(&mut acts.x, |layer| &mut layer.x);
-        embedding::forward(pool, first, table, inputs, d);
-        for (index, slots) in self.layout.layers.iter().enumerate() {
-            let (before, after) = acts.layers.split_at_mut(index + 1);
-            let layer = &mut before[index];
-            rms_norm::forward(
-                pool,
-                &mut layer.h1,
-                &mut layer.r1,
-                &layer.x,
-                w(&slots.norm1),
-                epsilon,
-            );
-            linear(pool, &mut layer.q, &layer.h1, w(&slots.q), rows, d, d);
-            linear(pool, &mut layer.k, &layer.h1, w(&slots.k), rows, d, kv);
-            linear(pool, &mut layer.v, &layer.h1, w(&slots.v), rows, d, kv);
-            rope::forward(pool, &mut layer.q, d, length, &self.angles);
-            rope::forward(pool, &mut layer.k, kv, length, &self.angles);
-            attention::forward(
-                pool,
-                shape,
-                &mut layer.o,
-                &mut layer.m,
-                &mut layer.l,
-                &layer.q,
-                &layer.k,
-                &layer.v,
-            );
-            linear(pool, &mut layer.x2, &layer.o, w(&slots.o), rows, d, d);
-            elementwise::add(pool, &mut layer.x2, &layer.x);
-            rms_norm::forward(
-                pool,
-                &mut layer.h2,
-                &mut layer.r2,
-                &layer.x2,
-                w(&slots.norm2),
-                epsilon,
-            );
-            linear(
-                pool,
-                &mut layer.gate,
-                &layer.h2,
-                w(&slots.gate),
-                rows,
-                d,
-                mlp,
-            );
-            linear(pool, &mut layer.up, &layer.h2, w(&slots.up), rows, d, mlp);
-            swiglu::forward(pool, &mut layer.act, &layer.gate, &layer.up);
-            let next = after.first_mut().map_or(&mut acts.x, |layer| &mut layer.x);
-            linear(pool, next, &layer.act, w(&slots.down), rows, mlp, d);
-            elementwise::add(pool, next, &layer.x2);
+        let last = NormTarget {
+            x: &mut acts.x,
+            r: &mut acts.r,
+            h: &mut acts.h,
+            gain: w(&self.layout.norm),
+        };
+        let mut last = Some(last);
+        let mut layers = acts.layers.iter_mut().zip(&self.layout.layers).peekable();
+        // The residual stream enters the first layer, or the last norm of a decoder without layers.
+        let first = match layers.peek_mut() {
+            Some((layer, at)) => NormTarget::first(layer, w(&at.norm1)),
+            None => last.take().expect("not taken yet"),
+        };
+        embedding::forward(pool, first.x, w(&self.layout.embedding), inputs, d);
+        rms_norm::forward(pool, first.h, first.r, first.x, first.gain, epsilon);
+        let mut packed = self.packed.layers.iter();
+        while let Some((layer, at)) = layers.next() {
+            let next = match layers.peek_mut() {
+                Some((next, at)) => NormTarget::first(next, w(&at.norm1)),
+                None => last.take().expect("one layer is the last"),
+            };
+            let packed = packed.next().expect("weights are loaded");
+            let pass = LayerPass {
+                numerics: (pool, self.profile),
+                config: &self.config,
+                shape: Shape::new(
+                    length,
+                    self.config.heads,
+                    self.config.kv_heads,
+                    self.config.head_width(),
+                ),
+                angles: &self.angles,
+                packed,
+                norm2: w(&at.norm2),
+            };
+            pass.run(layer, next);
         }
-        rms_norm::forward(
-            pool,
-            &mut acts.h,
-            &mut acts.r,
-            &acts.x,
-            w(&self.layout.norm),
-            epsilon,
-        );
     }
 
     /// Computes the logits of some rows into the logits buffer; returns how many elements.
-    pub(crate) fn logits_of(&mut self, weights: &Parameters, rows: Range<usize>) -> usize {
+    pub(crate) fn logits_of(&mut self, rows: Range<usize>) -> usize {
         let (d, vocabulary) = (self.config.hidden, self.config.vocabulary);
         let count = rows.len() * vocabulary;
         let h = &self.activations.h[rows.start * d..rows.end * d];
-        let head = &weights.data[self.layout.head.clone()];
-        linear(
+        gemm(
             &self.pool,
+            self.profile,
             &mut self.activations.logits[..count],
-            h,
-            head,
-            rows.len(),
-            d,
             vocabulary,
+            View::new(h, rows.len(), d),
+            &self.packed.head.forward,
+            Start::Zero,
         );
         count
     }
 }
 
-/// `y = x · Wᵀ` for `w` `[out, in]`; chains over the input width from +0.
-fn linear(
-    pool: &Pool,
-    y: &mut [f32],
-    x: &[f32],
-    w: &[f32],
-    rows: usize,
-    width_in: usize,
-    width_out: usize,
-) {
-    let (x, w) = (
-        View::new(x, rows, width_in),
-        View::new(w, width_out, width_in),
-    );
-    gemm(pool, y, width_out, x, w.transposed(), Start::Zero);
+/// Where a residual stream goes, and the norm that reads it first.
+struct NormTarget<'a> {
+    x: &'a mut [f32],
+    r: &'a mut [f32],
+    h: &'a mut [f32],
+    gain: &'a [f32],
+}
+
+impl<'a> NormTarget<'a> {
+    fn first(layer: &'a mut LayerActivations, gain: &'a [f32]) -> Self {
+        Self {
+            x: &mut layer.x,
+            r: &mut layer.r1,
+            h: &mut layer.h1,
+            gain,
+        }
+    }
+}
+
+/// One layer's forward pass: from its normed input to the next layer's.
+struct LayerPass<'a> {
+    numerics: (&'a Pool, Profile),
+    config: &'a ModelConfig,
+    shape: Shape,
+    angles: &'a Angles,
+    packed: &'a crate::packed::LayerWeights,
+    norm2: &'a [f32],
+}
+
+impl LayerPass<'_> {
+    fn run(&self, layer: &mut LayerActivations, next: NormTarget) {
+        let (pool, profile) = self.numerics;
+        let (isa, epsilon) = (pool.isa(), self.config.norm_eps);
+        let (d, kv, mlp) = (self.config.hidden, self.config.kv_width(), self.config.mlp);
+        let rows = layer.r1.len();
+        let sequence = self.shape.sequence;
+        gemm_then(
+            pool,
+            profile,
+            &mut layer.qkv,
+            View::new(&layer.h1, rows, d),
+            &self.packed.qkv.forward,
+            Start::Zero,
+            [],
+            |first, qkv, []| {
+                let (row, turned) = ((d + 2 * kv), d + kv);
+                let at = (first, sequence);
+                rope::rotate_rows(isa, qkv, (row, turned), at, self.angles, Direction::Forward);
+            },
+        );
+        attention::forward(
+            pool,
+            profile,
+            self.shape,
+            &mut layer.o,
+            &mut layer.m,
+            &mut layer.l,
+            &layer.qkv,
+        );
+        let x = &layer.x;
+        gemm_then(
+            pool,
+            profile,
+            &mut layer.x2,
+            View::new(&layer.o, rows, d),
+            &self.packed.o.forward,
+            Start::Zero,
+            [Beside::new(&mut layer.h2, d), Beside::new(&mut layer.r2, 1)],
+            |first, x2, [h2, r2]| {
+                elementwise::add_rows(isa, x2, &x[first * d..][..x2.len()]);
+                rms_norm::forward_rows(isa, h2, r2, x2, self.norm2, epsilon);
+            },
+        );
+        gemm_then(
+            pool,
+            profile,
+            &mut layer.gate_up,
+            View::new(&layer.h2, rows, d),
+            &self.packed.gate_up.forward,
+            Start::Zero,
+            [Beside::new(&mut layer.act, mlp)],
+            |_, gate_up, [act]| swiglu::forward_rows(isa, act, gate_up, mlp),
+        );
+        let x2 = &layer.x2;
+        gemm_then(
+            pool,
+            profile,
+            next.x,
+            View::new(&layer.act, rows, mlp),
+            &self.packed.down.forward,
+            Start::Zero,
+            [Beside::new(next.h, d), Beside::new(next.r, 1)],
+            |first, x, [h, r]| {
+                elementwise::add_rows(isa, x, &x2[first * d..][..x.len()]);
+                rms_norm::forward_rows(isa, h, r, x, next.gain, epsilon);
+            },
+        );
+    }
 }
 
 /// Row blocks in which logits are made.

@@ -1,6 +1,6 @@
 //! The gradient is the loss's gradient, and does not depend on how the batch is cut.
 
-use glasswork_kernels::{Isa, Pool};
+use glasswork_kernels::{Isa, Pool, Profile};
 use glasswork_model::{Engine, ModelConfig, ModelError, Parameters, initialise};
 use std::sync::Arc;
 
@@ -32,6 +32,7 @@ fn tokens(sequences: usize) -> Vec<u32> {
 fn engine(threads: usize, isa: Isa) -> Engine {
     Engine::new(
         config(),
+        Profile::F32V1,
         Arc::new(Pool::new(threads, isa).expect("threads")),
     )
 }
@@ -43,6 +44,7 @@ fn run(
     micro_batch: usize,
 ) -> (f64, Vec<u32>, Parameters) {
     let tokens = tokens(4);
+    engine.load(weights, true);
     let mut gradients = Parameters::zeros(engine.layout());
     let mut all = Vec::new();
     for part in tokens.chunks(micro_batch * 33) {
@@ -112,6 +114,7 @@ fn bits_do_not_depend_on_micro_batch_threads_or_instruction_set() {
 fn score_gives_the_losses_of_training_alone_or_in_a_batch() {
     let mut engine = engine(2, Isa::best());
     let weights = initialise(&config(), engine.layout(), 7);
+    engine.load(&weights, false);
     let (_, trained, _) = run(&mut engine, &weights, 4);
     let tokens = tokens(4);
     for (row, sequence) in tokens.chunks_exact(33).enumerate() {
@@ -128,6 +131,7 @@ fn score_gives_the_losses_of_training_alone_or_in_a_batch() {
 fn token_outside_the_vocabulary_is_an_error() {
     let mut engine = engine(1, Isa::Scalar);
     let weights = initialise(&config(), engine.layout(), 7);
+    engine.load(&weights, false);
     let error = engine
         .next_logits(&weights, &[1, 67])
         .expect_err("67 rows only");

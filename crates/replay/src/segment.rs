@@ -3,7 +3,7 @@
 use crate::inputs::{self, divergence};
 use crate::{Outcome, ReplayError};
 use glasswork_data::{Batch, SequenceStore};
-use glasswork_kernels::{PROFILE_F32_V1, Pool};
+use glasswork_kernels::{Pool, Profile};
 use glasswork_model::{Engine, ModelConfig};
 use glasswork_release::annex::Divergence;
 use glasswork_release::checkpoint::{CheckpointManifest, read_checkpoint, verify_checkpoint};
@@ -76,9 +76,9 @@ pub fn replay(
     advance: &dyn Fn(&StepRow),
 ) -> Result<Outcome, ReplayError> {
     let run = RunConfig::load(&release.join(layout::RUN))?;
-    if run.profile != PROFILE_F32_V1 {
+    let Ok(profile) = run.profile.parse::<Profile>() else {
         return Err(TrainError::Profile(run.profile).into());
-    }
+    };
     let model = ModelConfig::from_run(&run)?;
     let store = SequenceStore::open(release)?;
     let inputs = inputs::differences(release, segment, &run, &store)?;
@@ -92,7 +92,7 @@ pub fn replay(
         return Ok(stopped(segment, damaged));
     }
     let metrics = Metrics::read(&release.join(layout::STEPS))?;
-    let engine = Engine::new(model.clone(), pool);
+    let engine = Engine::new(model.clone(), profile, pool);
     let mut stepper = Stepper::new(run.clone(), engine, store.sources().len(), micro_batch);
     let mut found = Vec::new();
     if metrics.sources != store.sources() {

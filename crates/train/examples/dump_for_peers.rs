@@ -6,7 +6,7 @@
 
 use glasswork_data::{SequenceStore, Tokenizer, held_out};
 use glasswork_kernels::{Isa, Pool};
-use glasswork_model::{Engine, ModelConfig, Parameters};
+use glasswork_model::{Engine, Parameters};
 use glasswork_release::checkpoint::read_checkpoint;
 use glasswork_release::safetensors::{self, TensorView};
 use glasswork_release::{Dtype, config::RunConfig, layout};
@@ -33,10 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn engine(run: &RunConfig) -> Result<Engine, Box<dyn Error>> {
-    Ok(Engine::new(
-        ModelConfig::from_run(run)?,
-        Arc::new(Pool::new(2, Isa::best())?),
-    ))
+    let pool = Arc::new(Pool::new(2, Isa::best())?);
+    Ok(Engine::of_run(run, pool)?)
 }
 
 fn state(release: &Path, step: u64, engine: &Engine) -> Result<TrainState, Box<dyn Error>> {
@@ -66,6 +64,7 @@ fn logits(release: &Path, run: &RunConfig, step: u64, path: &Path) -> Result<(),
         .flat_map(|row| &row[..length])
         .copied()
         .collect();
+    engine.load(&state.weights, false);
     let logits = engine.logits(&state.weights, &inputs, length)?;
     let shape = [rows, length, run.model.vocabulary];
     let tensors: [TensorView; 2] = [

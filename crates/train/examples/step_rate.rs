@@ -42,7 +42,7 @@ fn main() {
     let pool = Arc::new(Pool::new(number("--threads", "2"), isa).expect("threads"));
     let model = ModelConfig::from_run(&run).expect("a Llama");
     let flops = model.training_flops_per_token();
-    let engine = Engine::new(model, pool);
+    let engine = Engine::new(model, glasswork_kernels::Profile::F32V1, pool);
     let mut state = TrainState::initial(engine.config(), engine.layout(), run.seed);
     let mut stepper = Stepper::new(run.clone(), engine, 1, number("--micro-batch", "4"));
     let mut next = 1_u32;

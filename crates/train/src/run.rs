@@ -2,7 +2,7 @@
 
 use crate::{Stepper, TrainError, TrainState};
 use glasswork_data::{SequenceStore, Tokenizer};
-use glasswork_kernels::{PROFILE_F32_V1, Pool};
+use glasswork_kernels::{Pool, Profile};
 use glasswork_model::{Engine, ModelConfig, config_json};
 use glasswork_release::checkpoint::{Commitment, read_checkpoint};
 use glasswork_release::config::RunConfig;
@@ -107,9 +107,9 @@ type Standing = (TrainState, Option<Digest>);
 impl<'a> Run<'a> {
     fn open(dir: &'a Path, pool: Arc<Pool>, micro_batch: usize) -> Result<Self, TrainError> {
         let config = RunConfig::load(&dir.join(layout::RUN))?;
-        if config.profile != PROFILE_F32_V1 {
+        let Ok(profile) = config.profile.parse::<Profile>() else {
             return Err(TrainError::Profile(config.profile));
-        }
+        };
         let model = ModelConfig::from_run(&config)?;
         let tokenizer = Tokenizer::open(&dir.join(layout::TOKENIZER))?.vocabulary();
         if tokenizer != model.vocabulary {
@@ -134,7 +134,7 @@ impl<'a> Run<'a> {
         let config_json = checkpoint_config(&config_json(&model, end_of_text));
         let stepper = Stepper::new(
             config.clone(),
-            Engine::new(model, pool),
+            Engine::new(model, profile, pool),
             store.sources().len(),
             micro_batch,
         );

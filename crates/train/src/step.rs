@@ -7,6 +7,7 @@ use glasswork_kernels::elementwise;
 use glasswork_model::{Engine, Parameters};
 use glasswork_release::config::RunConfig;
 use glasswork_release::metrics::{SourceLoss, StepRow};
+use std::sync::Arc;
 
 /// Runs steps; holds the gradient buffers.
 #[derive(Debug)]
@@ -63,6 +64,16 @@ impl Stepper {
         state: &mut TrainState,
         batch: &Batch,
     ) -> Result<StepOutcome, TrainError> {
+        // The whole step on one of the pool's threads: its parts then start without a hand-over.
+        let pool = Arc::clone(self.engine.pool());
+        pool.run(|| self.step_here(state, batch))
+    }
+
+    fn step_here(
+        &mut self,
+        state: &mut TrainState,
+        batch: &Batch,
+    ) -> Result<StepOutcome, TrainError> {
         let step = state.step + 1;
         let Partial {
             gradients,
@@ -109,6 +120,7 @@ impl Stepper {
 
     /// Sums over all groups, in the binary tree over group numbers.
     fn gradient(&mut self, weights: &Parameters, batch: &Batch) -> Result<Partial, TrainError> {
+        self.engine.load(weights, true);
         let groups = self.run.training.reduction_groups;
         // Like carrying in binary addition: two sums of the same level make one of the next.
         let mut pending: Vec<(u32, Partial)> = Vec::new();

@@ -5,7 +5,7 @@ use crate::args::PlanArgs;
 use crate::failure::Failure;
 use crate::machine;
 use crate::output::{Output, bytes, duration, grouped};
-use glasswork_model::{Engine, Layout, ModelConfig, Parameters, initialise};
+use glasswork_model::{Engine, Layout, ModelConfig, ModelError, Parameters, initialise};
 use glasswork_release::layout;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -52,10 +52,12 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
     let tokens = run.training.steps.saturating_mul(run.tokens_per_step());
     let micro_batch = u64::from(args.compute.micro_batch).min(run.training.batch as u64);
     let rate = if parameters <= MEASURED_PARAMETERS {
-        Some(measure(&model, Arc::clone(&pool), run.seed)?)
+        Some(measure(Engine::of_run(&run, Arc::clone(&pool))?, run.seed)?)
     } else {
         None
     };
+    let profile = run.profile.parse().map_err(ModelError::from)?;
+    let packed = Engine::packed_bytes(&model, profile);
     let checkpoints = run.training.checkpoint_steps.len() as u64;
     // A binary tree over G groups holds one partial gradient a level, and the one being made.
     let gradients = u64::from(run.training.reduction_groups.ilog2()) + 1;
@@ -69,7 +71,7 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
         training_flops: model.training_flops_per_token() as f64 * tokens as f64,
         checkpoint_bytes: 12 * parameters,
         disk_bytes: checkpoints.saturating_mul(12 * parameters),
-        weights_bytes: 4 * parameters,
+        weights_bytes: 4 * parameters + packed,
         optimizer_bytes: 8 * parameters,
         gradient_bytes: gradients * 4 * parameters,
         activation_bytes: Engine::activation_bytes(&model, micro_batch),
@@ -84,14 +86,11 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
 }
 
 /// Tokens per second of forward and backward on one sequence of made-up tokens, best of three.
-fn measure(
-    model: &ModelConfig,
-    pool: Arc<glasswork_kernels::Pool>,
-    seed: u64,
-) -> Result<f64, Failure> {
-    let mut engine = Engine::new(model.clone(), pool);
+fn measure(mut engine: Engine, seed: u64) -> Result<f64, Failure> {
+    let model = engine.config().clone();
     let places = Arc::clone(engine.layout());
-    let weights = initialise(model, &places, seed);
+    let weights = initialise(&model, &places, seed);
+    engine.load(&weights, true);
     let mut gradients = Parameters::zeros(&places);
     let tokens: Vec<u32> = (0..=model.sequence)
         .map(|i| (i * 7919 % model.vocabulary) as u32)

@@ -78,12 +78,24 @@ fn rows(numerics: (Profile, Isa), buffer: &mut Vec<f32>, head: &View, lengths: L
 
 /// The transpose of rows made by [`rows`], in panels `[terms][PANEL]`, the last one narrower.
 fn panels(isa: Isa, buffer: &mut Vec<f32>, rows: &[f32], lengths: Lengths) {
-    let Lengths { whole, terms, columns, .. } = lengths;
+    let Lengths {
+        whole,
+        terms,
+        columns,
+        ..
+    } = lengths;
     let out = sized(buffer, whole * terms);
     for first in (0..whole).step_by(PANEL) {
         let width = PANEL.min(whole - first);
         let out = &mut out[first * terms..][..width * terms];
-        transpose(isa, out, width, (rows, first * columns, columns), width, terms);
+        transpose(
+            isa,
+            out,
+            width,
+            (rows, first * columns, columns),
+            width,
+            terms,
+        );
     }
 }
 
@@ -230,7 +242,15 @@ impl Forward<'_> {
             let stride = lengths.p_stride(keys);
             let p = sized(&mut scratch.p, BLOCK * stride);
             let q = &scratch.q[first * lengths.columns..];
-            scores(self.numerics, p, stride, q, &scratch.k_panels, keys, lengths);
+            scores(
+                self.numerics,
+                p,
+                stride,
+                q,
+                &scratch.k_panels,
+                keys,
+                lengths,
+            );
             let (m, l) = (&mut m[first..first + count], &mut l[first..first + count]);
             softmax::unnormalised(isa, p, m, l, first, stride, self.scale);
             if profile == Profile::Bf16V1 {

@@ -70,7 +70,9 @@ pub(crate) unsafe fn cover(
             // SAFETY: by the contract; columns beyond C exist in `beside` only.
             unsafe {
                 if fits.is_some() {
-                    run(kc, a_tile, a.row, a.term, b_tile, b.term, c_tile, c.row, first);
+                    run(
+                        kc, a_tile, a.row, a.term, b_tile, b.term, c_tile, c.row, first,
+                    );
                     continue;
                 }
                 let mut beside = [0.0_f32; MOST_ROWS * EDGE];

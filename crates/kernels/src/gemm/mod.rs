@@ -226,10 +226,25 @@ impl<'a> Product<'a> {
                     for block in some() {
                         let out = &mut packed[block.before * row_length(n)..];
                         let out = &mut out[..block.padded * row_length(n)];
-                        panels(self.pool, out, block, n, blocking.panel, &|block, column, width, out| {
-                            let columns = column..column + width;
-                            pack::panel(self.pool.isa(), self.profile, out, 0, &b, block, columns);
-                        });
+                        panels(
+                            self.pool,
+                            out,
+                            block,
+                            n,
+                            blocking.panel,
+                            &|block, column, width, out| {
+                                let columns = column..column + width;
+                                pack::panel(
+                                    self.pool.isa(),
+                                    self.profile,
+                                    out,
+                                    0,
+                                    &b,
+                                    block,
+                                    columns,
+                                );
+                            },
+                        );
                     }
                     let last = first + count >= total;
                     let then: Then = if last { then } else { &|_, _| {} };
@@ -262,7 +277,8 @@ impl<'a> Product<'a> {
                 for (index, block) in blocks().enumerate() {
                     let range = at..at + rows.len();
                     let a = pack::left(isa, self.profile, scratch, &self.a, range, block, mr);
-                    let panels = &packed[block.before * row_length(n)..][..block.padded * row_length(n)];
+                    let panels =
+                        &packed[block.before * row_length(n)..][..block.padded * row_length(n)];
                     for column in (0..n).step_by(blocking.panel) {
                         let width = blocking.panel.min(n - column);
                         let panel = &panels[column * block.padded..];
@@ -327,7 +343,11 @@ impl Parts {
         let mut left = m;
         let last = c.len() - 1;
         for (index, (part, place)) in c.iter_mut().zip(&mut data).enumerate() {
-            let rows = if index == last { left } else { part.len() / stride };
+            let rows = if index == last {
+                left
+            } else {
+                part.len() / stride
+            };
             assert!(rows <= left, "the product has fewer rows than its buffers");
             assert!(
                 rows == 0 || (rows - 1) * stride + n <= part.len(),
@@ -355,7 +375,11 @@ impl Parts {
             let here = rows.div_ceil(rows_a_task);
             if task < here {
                 let first = task * rows_a_task;
-                return (data, first..(first + rows_a_task).min(*rows), before + first);
+                return (
+                    data,
+                    first..(first + rows_a_task).min(*rows),
+                    before + first,
+                );
             }
             task -= here;
             before += rows;

@@ -91,7 +91,15 @@ impl Packed {
                 let (from, to) = (start.max(column), end.min(column + width));
                 if from < to {
                     let at = from - column;
-                    pack::panel(pool.isa(), profile, out, at, part, block, from - start..to - start);
+                    pack::panel(
+                        pool.isa(),
+                        profile,
+                        out,
+                        at,
+                        part,
+                        block,
+                        from - start..to - start,
+                    );
                 }
                 start = end;
             }
@@ -111,14 +119,31 @@ impl Packed {
         );
         self.shape(pool, profile, parts.iter().map(|part| part.rows), cols);
         self.each_panel(pool, profile, |block, column, width, out| {
+            let line = out.len() / block.padded;
+            out[block.terms * line..].fill(0.0);
             let mut start = 0;
             for part in parts {
-                if (start..start + part.rows).contains(&block.first) {
-                    let block = Block {
-                        first: block.first - start,
-                        ..block
+                // A block may hold terms of several parts.
+                let from = start.max(block.first);
+                let to = (start + part.rows).min(block.first + block.terms);
+                if from < to {
+                    let terms = to - from;
+                    let here = Block {
+                        first: from - start,
+                        terms,
+                        padded: terms,
+                        before: 0,
                     };
-                    pack::panel(pool.isa(), profile, out, 0, part, block, column..column + width);
+                    let out = &mut out[(from - block.first) * line..][..terms * line];
+                    pack::panel(
+                        pool.isa(),
+                        profile,
+                        out,
+                        0,
+                        part,
+                        here,
+                        column..column + width,
+                    );
                 }
                 start += part.rows;
             }
@@ -139,9 +164,9 @@ impl Packed {
         let all = Shared::new(&mut self.data);
         let blocking = self.blocking;
         pool.run(|| {
-            (0..cols.div_ceil(panel))
-                .into_par_iter()
-                .for_each_init(Vec::new, |rows: &mut Vec<f32>, index| {
+            (0..cols.div_ceil(panel)).into_par_iter().for_each_init(
+                Vec::new,
+                |rows: &mut Vec<f32>, index| {
                     let column = index * panel;
                     let width = panel.min(cols - column);
                     rows.resize(width * depth, 0.0);
@@ -155,7 +180,8 @@ impl Packed {
                         let out = unsafe { all.slice(at, row_length(width) * block.padded) };
                         pack::panel(pool.isa(), profile, out, 0, &view, block, 0..width);
                     }
-                });
+                },
+            );
         });
     }
 

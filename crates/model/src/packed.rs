@@ -1,0 +1,77 @@
+//! A step's weights in the order in which the products read them.
+
+use crate::{Layout, ModelConfig, Parameters};
+use glasswork_kernels::gemm::{Packed, View};
+use glasswork_kernels::{Pool, Profile};
+use std::ops::Range;
+
+/// Both uses of one linear layer, or of several that read the same input.
+#[derive(Debug, Default)]
+pub(crate) struct Linear {
+    /// `Wᵀ` of each side by side: `y = x · Wᵀ`.
+    pub(crate) forward: Packed,
+    /// `W` of each one below the other: `dx = dy · W`.
+    pub(crate) backward: Packed,
+}
+
+/// The weights of one layer's products.
+#[derive(Debug, Default)]
+pub(crate) struct LayerWeights {
+    pub(crate) qkv: Linear,
+    pub(crate) o: Linear,
+    pub(crate) gate_up: Linear,
+    pub(crate) down: Linear,
+}
+
+/// All weights of products, packed once a step.
+#[derive(Debug, Default)]
+pub(crate) struct PackedWeights {
+    pub(crate) layers: Vec<LayerWeights>,
+    pub(crate) head: Linear,
+}
+
+impl PackedWeights {
+    /// Packs `weights`; the backward operands only where `training`.
+    pub(crate) fn pack(
+        &mut self,
+        (pool, profile): (&Pool, Profile),
+        config: &ModelConfig,
+        weights: &Parameters,
+        training: bool,
+    ) {
+        let (d, kv, mlp) = (config.hidden, config.kv_width(), config.mlp);
+        let layout: &Layout = &weights.layout;
+        let pack = |linear: &mut Linear, width_in: usize, parts: &[(&Range<usize>, usize)]| {
+            let view = |(range, width_out): &(&Range<usize>, usize)| {
+                View::new(&weights.data[(*range).clone()], *width_out, width_in)
+            };
+            let parts: Vec<View> = parts.iter().map(view).collect();
+            if training {
+                linear.backward.pack_below(pool, profile, &parts);
+            }
+            let turned: Vec<View> = parts.into_iter().map(View::transposed).collect();
+            linear.forward.pack_beside(pool, profile, &turned);
+        };
+        self.layers
+            .resize_with(layout.layers.len(), LayerWeights::default);
+        for (layer, at) in self.layers.iter_mut().zip(&layout.layers) {
+            pack(&mut layer.qkv, d, &[(&at.q, d), (&at.k, kv), (&at.v, kv)]);
+            pack(&mut layer.o, d, &[(&at.o, d)]);
+            pack(&mut layer.gate_up, d, &[(&at.gate, mlp), (&at.up, mlp)]);
+            pack(&mut layer.down, mlp, &[(&at.down, d)]);
+        }
+        pack(&mut self.head, d, &[(&layout.head, config.vocabulary)]);
+    }
+
+    /// Bytes of the operands of `config`.
+    pub(crate) fn bytes(profile: Profile, config: &ModelConfig) -> u64 {
+        let (d, kv, mlp) = (config.hidden, config.kv_width(), config.mlp);
+        let both = |width_in: usize, parts: &[usize]| {
+            let floats = Packed::floats(profile, &[width_in], parts.iter().sum())
+                + Packed::floats(profile, parts, width_in);
+            4 * floats as u64
+        };
+        let layer = both(d, &[d, kv, kv]) + both(d, &[d]) + both(d, &[mlp, mlp]) + both(mlp, &[d]);
+        config.layers as u64 * layer + both(d, &[config.vocabulary])
+    }
+}
