@@ -78,7 +78,6 @@ impl Engine {
                 logits,
                 h,
                 &self.packed.head.forward,
-                Start::Zero,
                 [Beside::new(&mut losses[rows], 1)],
                 |first, logits, [losses]| {
                     let targets = &targets[first..first + losses.len()];
@@ -128,7 +127,6 @@ impl Engine {
             &mut g.dact,
             dy,
             &packed.down.backward,
-            Start::Zero,
             [Beside::new(&mut layer.gate_up, 2 * mlp)],
             |_, dact, [gate_up]| swiglu::backward_rows(isa, gate_up, dact, mlp),
         );
@@ -228,14 +226,5 @@ fn norm_backward(
         let x = &x[first * d..][..dh.len()];
         rms_norm::backward_rows(isa, dx, dh, x, &r[first..first + rows], gain);
     };
-    gemm_then(
-        pool,
-        profile,
-        dh,
-        dy,
-        w,
-        Start::Zero,
-        [Beside::new(dx, d)],
-        then,
-    );
+    gemm_then(pool, profile, dh, dy, w, [Beside::new(dx, d)], then);
 }

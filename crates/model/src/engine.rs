@@ -127,7 +127,6 @@ impl Engine {
                 &mut self.activations.logits[..rows.len() * vocabulary],
                 View::new(h, rows.len(), d),
                 &self.packed.head.forward,
-                Start::Zero,
                 [Beside::new(&mut losses[rows], 1)],
                 |first, logits, [losses]| {
                     let targets = &targets[first..first + losses.len()];
@@ -297,7 +296,6 @@ impl LayerPass<'_> {
             &mut layer.qkv,
             View::new(&layer.h1, rows, d),
             &self.packed.qkv.forward,
-            Start::Zero,
             [],
             |first, qkv, []| {
                 let (row, turned) = ((d + 2 * kv), d + kv);
@@ -321,7 +319,6 @@ impl LayerPass<'_> {
             &mut layer.x2,
             View::new(&layer.o, rows, d),
             &self.packed.o.forward,
-            Start::Zero,
             [Beside::new(&mut layer.h2, d), Beside::new(&mut layer.r2, 1)],
             |first, x2, [h2, r2]| {
                 elementwise::add_rows(isa, x2, &x[first * d..][..x2.len()]);
@@ -334,7 +331,6 @@ impl LayerPass<'_> {
             &mut layer.gate_up,
             View::new(&layer.h2, rows, d),
             &self.packed.gate_up.forward,
-            Start::Zero,
             [Beside::new(&mut layer.act, mlp)],
             |_, gate_up, [act]| swiglu::forward_rows(isa, act, gate_up, mlp),
         );
@@ -345,7 +341,6 @@ impl LayerPass<'_> {
             next.x,
             View::new(&layer.act, rows, mlp),
             &self.packed.down.forward,
-            Start::Zero,
             [Beside::new(next.h, d), Beside::new(next.r, 1)],
             |first, x, [h, r]| {
                 elementwise::add_rows(isa, x, &x2[first * d..][..x.len()]);

@@ -119,7 +119,7 @@ pub fn gemm_stacked<'b>(
     Product::new(pool, profile, c_stride, a, b.into(), start).run(c, &|_, _| {});
 }
 
-/// [`gemm`] into whole rows, then `then(first row, rows of C, the same rows of each buffer beside)` for
+/// `C = A·B` into whole rows, then `then(first row, rows of C, the same rows of each buffer beside)` for
 /// every block of rows as soon as it is done, on the thread that did it.
 ///
 /// # Panics
@@ -130,7 +130,6 @@ pub fn gemm_then<'b, const N: usize>(
     c: &mut [f32],
     a: View,
     b: impl Into<Right<'b>>,
-    start: Start,
     beside: [Beside; N],
     then: impl Fn(usize, &mut [f32], [&mut [f32]; N]) + Sync,
 ) {
@@ -145,7 +144,7 @@ pub fn gemm_then<'b, const N: usize>(
             .map(|(data, width)| unsafe { data.slice(first * width, rows * width) });
         then(first, c, beside);
     };
-    Product::new(pool, profile, stride, a, b, start).run(&mut [c], &then);
+    Product::new(pool, profile, stride, a, b, Start::Zero).run(&mut [c], &then);
 }
 
 /// What is called with each finished block of rows: its first row and the rows.
