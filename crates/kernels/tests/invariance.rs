@@ -1,6 +1,6 @@
 //! Same inputs, same bits: every instruction set, any threads, odd shapes, strange values.
 
-use glasswork_kernels::gemm::{self, Blocking, Packed, Start, View};
+use glasswork_kernels::gemm::{self, Beside, Blocking, Packed, Start, View};
 use glasswork_kernels::{Isa, Pool, Profile, attention};
 use proptest::prelude::*;
 
@@ -93,6 +93,93 @@ fn product_is_one_chain_for_shapes_around_every_block_edge() {
             for start in [Start::Zero, Start::Continue] {
                 assert_product(&pools, shape, layout, start);
             }
+        }
+    }
+}
+
+/// Three operands side by side, or one below the other, are three products, or one long sum.
+#[test]
+fn operands_packed_together_are_the_products_of_each() {
+    let (m, k) = (37, 45);
+    let widths = [40, 21, 70];
+    let total: usize = widths.iter().sum();
+    let x = values(m * k, 1);
+    let dy = values(m * total, 2);
+    let weights: Vec<Vec<f32>> = (3..).zip(widths).map(|(s, n)| values(n * k, s)).collect();
+    let view = |index: usize| View::new(&weights[index], widths[index], k);
+    let columns = |first: usize, width: usize| View::strided(&dy[first..], m, width, total);
+    let mut beside = vec![0.0; m * total];
+    let mut below = vec![0.0; m * k];
+    let mut turned: Vec<Vec<f32>> = widths.map(|n| values(n * k, 9)).into();
+    let mut first = 0;
+    for (index, width) in widths.into_iter().enumerate() {
+        let w = view(index);
+        let out = &mut beside[first..];
+        gemm::reference::gemm(out, total, View::new(&x, m, k), w.transposed(), Start::Zero);
+        let dy = columns(first, width);
+        gemm::reference::gemm(&mut below, k, dy, w, Start::Continue);
+        let x = View::new(&x, m, k);
+        gemm::reference::gemm(&mut turned[index], k, dy.transposed(), x, Start::Continue);
+        first += width;
+    }
+    let after: Vec<f32> = beside.iter().map(|y| y * 0.5).collect();
+    for pool in pools() {
+        let mut packed = Packed::new();
+        let turned_views: Vec<View> = (0..3).map(|i| view(i).transposed()).collect();
+        packed.pack_beside(&pool, Profile::F32V1, &turned_views);
+        let mut y = vec![7.0; m * total];
+        let mut halves = vec![7.0; m * total];
+        gemm::gemm_then(
+            &pool,
+            Profile::F32V1,
+            &mut y,
+            View::new(&x, m, k),
+            &packed,
+            [Beside::new(&mut halves, total)],
+            |first, y, [halves]| {
+                assert_eq!(bits(y), bits(&beside[first * total..][..y.len()]));
+                for (half, y) in halves.iter_mut().zip(y) {
+                    *half = *y * 0.5;
+                }
+            },
+        );
+        assert_eq!(bits(&y), bits(&beside), "side by side {pool:?}");
+        assert_eq!(bits(&halves), bits(&after), "rows beside {pool:?}");
+        packed.pack_rows(&pool, Profile::F32V1, (k, widths[0]), |row, out| {
+            out.copy_from_slice(&weights[0][row * k..][..k]);
+        });
+        let mut one = vec![7.0; m * widths[0]];
+        let x = View::new(&x, m, k);
+        gemm::gemm(
+            &pool,
+            Profile::F32V1,
+            &mut one,
+            widths[0],
+            x,
+            &packed,
+            Start::Zero,
+        );
+        for (one, all) in one.chunks_exact(widths[0]).zip(beside.chunks_exact(total)) {
+            assert_eq!(bits(one), bits(&all[..widths[0]]), "row by row {pool:?}");
+        }
+        packed.pack_below(&pool, Profile::F32V1, &[view(0), view(1), view(2)]);
+        let mut dx = vec![7.0; m * k];
+        let all = View::new(&dy, m, total);
+        gemm::gemm(&pool, Profile::F32V1, &mut dx, k, all, &packed, Start::Zero);
+        assert_eq!(bits(&dx), bits(&below), "one below the other {pool:?}");
+        let mut dw: Vec<Vec<f32>> = widths.map(|n| values(n * k, 9)).into();
+        let mut parts: Vec<&mut [f32]> = dw.iter_mut().map(Vec::as_mut_slice).collect();
+        gemm::gemm_stacked(
+            &pool,
+            Profile::F32V1,
+            &mut parts,
+            k,
+            all.transposed(),
+            x,
+            Start::Continue,
+        );
+        for (got, expected) in dw.iter().zip(&turned) {
+            assert_eq!(bits(got), bits(expected), "stacked {pool:?}");
         }
     }
 }
