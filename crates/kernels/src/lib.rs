@@ -20,7 +20,7 @@
 mod dispatch;
 pub mod adamw;
 pub mod attention;
-mod bf16;
+pub mod bf16;
 pub mod cross_entropy;
 pub mod elementwise;
 pub mod embedding;

@@ -42,6 +42,14 @@ fn pools() -> Vec<Pool> {
     pools
 }
 
+/// The product as the profile writes it.
+fn reference(profile: Profile, c: &mut [f32], stride: usize, a: View, b: View, start: Start) {
+    match profile {
+        Profile::F32V1 => gemm::reference::gemm(c, stride, a, b, start),
+        Profile::Bf16V1 => gemm::bf16::reference::gemm(c, stride, a, b, start),
+    }
+}
+
 fn assert_product(pools: &[Pool], (m, n, k): (usize, usize, usize), layout: u8, start: Start) {
     let (a_data, b_data) = (values(m * k, 3), values(k * n, 5));
     let a = if layout & 1 == 0 {
@@ -56,25 +64,27 @@ fn assert_product(pools: &[Pool], (m, n, k): (usize, usize, usize), layout: u8, 
     };
     let stride = n + 3;
     let before = values(m * stride, 7);
-    let mut expected = before.clone();
-    gemm::reference::gemm(&mut expected, stride, a, b, start);
-    for pool in pools {
-        let mut c = before.clone();
-        gemm::gemm(pool, Profile::F32V1, &mut c, stride, a, b, start);
-        assert_eq!(
-            bits(&c),
-            bits(&expected),
-            "{m}×{n}×{k} layout {layout} {pool:?}"
-        );
-        let mut packed = Packed::new();
-        packed.pack_beside(pool, Profile::F32V1, &[b]);
-        let mut c = before.clone();
-        gemm::gemm(pool, Profile::F32V1, &mut c, stride, a, &packed, start);
-        assert_eq!(
-            bits(&c),
-            bits(&expected),
-            "packed {m}×{n}×{k} layout {layout} {pool:?}"
-        );
+    for profile in Profile::ALL {
+        let mut expected = before.clone();
+        reference(profile, &mut expected, stride, a, b, start);
+        for pool in pools {
+            let mut c = before.clone();
+            gemm::gemm(pool, profile, &mut c, stride, a, b, start);
+            assert_eq!(
+                bits(&c),
+                bits(&expected),
+                "{profile} {m}×{n}×{k} layout {layout} {pool:?}"
+            );
+            let mut packed = Packed::new();
+            packed.pack_beside(pool, profile, &[b]);
+            let mut c = before.clone();
+            gemm::gemm(pool, profile, &mut c, stride, a, &packed, start);
+            assert_eq!(
+                bits(&c),
+                bits(&expected),
+                "packed {profile} {m}×{n}×{k} layout {layout} {pool:?}"
+            );
+        }
     }
 }
 
@@ -100,6 +110,10 @@ fn product_is_one_chain_for_shapes_around_every_block_edge() {
 /// Three operands side by side, or one below the other, are three products, or one long sum.
 #[test]
 fn operands_packed_together_are_the_products_of_each() {
+    Profile::ALL.into_iter().for_each(packed_together);
+}
+
+fn packed_together(profile: Profile) {
     let (m, k) = (37, 45);
     let widths = [40, 21, 70];
     let total: usize = widths.iter().sum();
@@ -115,23 +129,37 @@ fn operands_packed_together_are_the_products_of_each() {
     for (index, width) in widths.into_iter().enumerate() {
         let w = view(index);
         let out = &mut beside[first..];
-        gemm::reference::gemm(out, total, View::new(&x, m, k), w.transposed(), Start::Zero);
+        reference(
+            profile,
+            out,
+            total,
+            View::new(&x, m, k),
+            w.transposed(),
+            Start::Zero,
+        );
         let dy = columns(first, width);
-        gemm::reference::gemm(&mut below, k, dy, w, Start::Continue);
+        reference(profile, &mut below, k, dy, w, Start::Continue);
         let x = View::new(&x, m, k);
-        gemm::reference::gemm(&mut turned[index], k, dy.transposed(), x, Start::Continue);
+        reference(
+            profile,
+            &mut turned[index],
+            k,
+            dy.transposed(),
+            x,
+            Start::Continue,
+        );
         first += width;
     }
     let after: Vec<f32> = beside.iter().map(|y| y * 0.5).collect();
     for pool in pools() {
         let mut packed = Packed::new();
         let turned_views: Vec<View> = (0..3).map(|i| view(i).transposed()).collect();
-        packed.pack_beside(&pool, Profile::F32V1, &turned_views);
+        packed.pack_beside(&pool, profile, &turned_views);
         let mut y = vec![7.0; m * total];
         let mut halves = vec![7.0; m * total];
         gemm::gemm_then(
             &pool,
-            Profile::F32V1,
+            profile,
             &mut y,
             View::new(&x, m, k),
             &packed,
@@ -145,33 +173,25 @@ fn operands_packed_together_are_the_products_of_each() {
         );
         assert_eq!(bits(&y), bits(&beside), "side by side {pool:?}");
         assert_eq!(bits(&halves), bits(&after), "rows beside {pool:?}");
-        packed.pack_rows(&pool, Profile::F32V1, (k, widths[0]), |row, out| {
+        packed.pack_rows(&pool, profile, (k, widths[0]), |row, out| {
             out.copy_from_slice(&weights[0][row * k..][..k]);
         });
         let mut one = vec![7.0; m * widths[0]];
         let x = View::new(&x, m, k);
-        gemm::gemm(
-            &pool,
-            Profile::F32V1,
-            &mut one,
-            widths[0],
-            x,
-            &packed,
-            Start::Zero,
-        );
+        gemm::gemm(&pool, profile, &mut one, widths[0], x, &packed, Start::Zero);
         for (one, all) in one.chunks_exact(widths[0]).zip(beside.chunks_exact(total)) {
             assert_eq!(bits(one), bits(&all[..widths[0]]), "row by row {pool:?}");
         }
-        packed.pack_below(&pool, Profile::F32V1, &[view(0), view(1), view(2)]);
+        packed.pack_below(&pool, profile, &[view(0), view(1), view(2)]);
         let mut dx = vec![7.0; m * k];
         let all = View::new(&dy, m, total);
-        gemm::gemm(&pool, Profile::F32V1, &mut dx, k, all, &packed, Start::Zero);
+        gemm::gemm(&pool, profile, &mut dx, k, all, &packed, Start::Zero);
         assert_eq!(bits(&dx), bits(&below), "one below the other {pool:?}");
         let mut dw: Vec<Vec<f32>> = widths.map(|n| values(n * k, 9)).into();
         let mut parts: Vec<&mut [f32]> = dw.iter_mut().map(Vec::as_mut_slice).collect();
         gemm::gemm_stacked(
             &pool,
-            Profile::F32V1,
+            profile,
             &mut parts,
             k,
             all.transposed(),

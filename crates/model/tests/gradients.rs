@@ -30,11 +30,12 @@ fn tokens(sequences: usize) -> Vec<u32> {
 }
 
 fn engine(threads: usize, isa: Isa) -> Engine {
-    Engine::new(
-        config(),
-        Profile::F32V1,
-        Arc::new(Pool::new(threads, isa).expect("threads")),
-    )
+    engine_of(Profile::F32V1, threads, isa)
+}
+
+fn engine_of(profile: Profile, threads: usize, isa: Isa) -> Engine {
+    let pool = Arc::new(Pool::new(threads, isa).expect("threads"));
+    Engine::new(config(), profile, pool)
 }
 
 /// Sum of losses ÷ N, and the gradient, of four sequences cut into micro-batches.
@@ -92,17 +93,21 @@ fn gradient_predicts_the_change_of_the_loss_for_every_tensor() {
 
 #[test]
 fn bits_do_not_depend_on_micro_batch_threads_or_instruction_set() {
+    Profile::ALL.into_iter().for_each(bits_of);
+}
+
+fn bits_of(profile: Profile) {
     let mut first = None;
     for isa in Isa::available() {
         for threads in [1, 2, 3] {
-            let mut engine = engine(threads, isa);
+            let mut engine = engine_of(profile, threads, isa);
             let weights = initialise(&config(), engine.layout(), 7);
             for micro_batch in [1, 2, 3, 4] {
                 let (_, bits, _) = run(&mut engine, &weights, micro_batch);
                 let first = first.get_or_insert_with(|| bits.clone());
                 assert!(
                     *first == bits,
-                    "{} × {threads} threads, micro-batch {micro_batch}",
+                    "{profile}, {} × {threads} threads, micro-batch {micro_batch}",
                     isa.name()
                 );
             }
@@ -172,4 +177,16 @@ fn tensors_that_do_not_fit_are_named() {
             found: 1
         }
     );
+}
+
+/// Operands of 8 bits of fraction move a loss a little, never far.
+#[test]
+fn both_profiles_compute_nearly_the_same() {
+    let losses = Profile::ALL.map(|profile| {
+        let mut engine = engine_of(profile, 2, Isa::best());
+        let weights = initialise(&config(), engine.layout(), 7);
+        run(&mut engine, &weights, 4).0
+    });
+    assert!(losses[0] != losses[1], "operands are rounded");
+    assert!((losses[0] - losses[1]).abs() < 0.02, "{losses:?}");
 }

@@ -10,6 +10,7 @@
 //! threads share: for one product, or once for many ([`Packed`]). A task owns whole rows of C, so that
 //! what follows a product row by row runs while they are in cache ([`gemm_then`]).
 
+pub mod bf16;
 mod blocks;
 mod cover;
 mod pack;

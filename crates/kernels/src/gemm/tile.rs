@@ -1,4 +1,4 @@
-//! Register tiles of `f32-v1`: up to `rows × columns` chains at once.
+//! Register tiles: up to `rows × columns` sums at once. Those of `f32-v1` are here.
 
 use crate::{Isa, Profile};
 
@@ -6,8 +6,12 @@ use crate::{Isa, Profile};
 /// `B[k][j] = b[k · b_row + j]`, `C[r][j] = c[r · c_row + j]`; strides in elements. `first` starts
 /// the chains at +0 instead of what C holds.
 ///
-/// The function's rows and columns are fixed: see [`of`].
-pub(super) type Tile = unsafe fn(
+/// The function's rows and columns are fixed: see `of`. Under `bf16-v1` `kc` is a positive multiple of
+/// 32.
+///
+/// # Safety
+/// All those elements lie within allocations that nothing else writes meanwhile.
+pub type Tile = unsafe fn(
     kc: usize,
     a: *const f32,
     a_row: usize,
@@ -49,7 +53,10 @@ pub(super) fn of(profile: Profile, isa: Isa, rows: usize, columns: usize) -> Til
             }
         };
     }
-    assert!(profile == Profile::F32V1, "bf16-v1 is not merged yet");
+    if profile == Profile::Bf16V1 {
+        return super::bf16::tile(isa, rows, columns)
+            .unwrap_or_else(|| panic!("no tile of {rows} × {columns}"));
+    }
     #[cfg(target_arch = "x86_64")]
     {
         use x86::{avx2, avx512};

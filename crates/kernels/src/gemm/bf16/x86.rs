@@ -1,0 +1,214 @@
+//! The tiles by f32 fma. Each is one `asm!` block, change and restoring of MXCSR included: a change
+//! that outlived the block would be undefined behaviour.
+//!
+//! One text serves every height and width: what belongs to rows and vectors that a tile lacks is
+//! left out by the assembler (`.if` over the function's const parameters).
+
+use super::BLOCK;
+use std::arch::asm;
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+use std::mem::{MaybeUninit, offset_of};
+
+/// Nearest even, all exceptions masked, flush to zero, subnormals are zeros.
+const MXCSR: u32 = 0x9fc0;
+
+/// What the loop reads from memory, so that its pointers fit the registers.
+#[repr(C, align(64))]
+struct Frame {
+    /// The even chains of a block, row by row. The text knows that they come first.
+    even: MaybeUninit<[[f32; 48]; 8]>,
+    /// Blocks of K that are left.
+    blocks: usize,
+    /// One step of k, and from the end of the even chains back to the first odd k, in bytes.
+    a_one: usize,
+    a_odd: usize,
+    b_one: usize,
+    b_odd: usize,
+    c: *mut f32,
+    c_row: usize,
+    mxcsr: u32,
+    callers_mxcsr: MaybeUninit<u32>,
+}
+
+/// Text for the vectors that the tile has.
+macro_rules! if_vector {
+    ($v:literal $($text:expr),*) => { concat!(".if {vectors} > ", $v, "\n", $($text),*, "\n.endif\n") };
+}
+
+/// Text for the rows that the tile has.
+macro_rules! if_row {
+    ($r:literal $($text:expr),*) => { concat!(".if {rows} > ", $r, "\n", $($text),*, ".endif\n") };
+}
+
+/// The chains of one parity: all accumulators from +0 over 16 terms.
+macro_rules! chains {
+    ($register:literal $label:literal $left:literal [$($v:literal $offset:literal $right:literal),*]
+     $($r:literal $address:literal [$($rv:literal $at:literal $acc:literal $acc_right:literal),*])*) => {
+        concat!(
+            $(if_row!($r $(if_vector!($rv
+                "vxorps ", $register, $acc, ", ", $register, $acc, ", ", $register, $acc)),*),)*
+            "mov {t:e}, 16\n",
+            $label, ":\n",
+            $(if_vector!($v
+                "vmovups ", $register, $right, ", [{b} + ", $offset, "]\n",
+                "prefetcht0 [{b} + 4*{b_step} + ", $offset, "]"),)*
+            $(if_row!($r
+                "vbroadcastss ", $register, $left, ", dword ptr ", $address, "\n",
+                $(if_vector!($rv
+                    "vfmadd231ps ", $register, $acc, ", ", $register, $left, ", ", $register, $acc_right)),*),)*
+            "add {a}, {a_step}\n",
+            "add {a4}, {a_step}\n",
+            "add {b}, {b_step}\n",
+            "dec {t:e}\n",
+            "jnz ", $label, "b\n",
+        )
+    };
+}
+
+/// A row of accumulators to where even chains wait.
+macro_rules! keep_even {
+    ($register:literal $r:literal [$($v:literal $offset:literal $acc:literal $right:literal),*]) => {
+        if_row!($r $(if_vector!($v
+            "vmovups [{p} + 192*", $r, " + ", $offset, "], ", $register, $acc)),*)
+    };
+}
+
+/// A row of accumulators, which are odd chains: `c = c + (even + odd)`.
+macro_rules! add_to_c {
+    ($register:literal $r:literal [$($v:literal $offset:literal $acc:literal $right:literal),*]) => {
+        if_row!($r $(if_vector!($v
+            "vaddps ", $register, $acc, ", ", $register, $acc, ", [{p} + 192*", $r, " + ", $offset, "]\n",
+            "vaddps ", $register, $acc, ", ", $register, $acc, ", [{t} + ", $offset, "]\n",
+            "vmovups [{t} + ", $offset, "], ", $register, $acc),)*
+            "add {t}, qword ptr [{p} + {C_ROW}]\n")
+    };
+}
+
+/// Defines a function that is a [`super::Tile`] for every number of rows and vectors up to those
+/// listed: `row, its address in A, [vector, its offset in bytes, accumulator, operand from B]`.
+macro_rules! tile {
+    ($name:ident, $features:literal, $register:literal, $lanes:literal, left $left:literal,
+     right $rights:tt,
+     clobbers [$($clobber:tt)*] $($r:literal $address:literal $accs:tt)*) => {
+        /// A tile of `ROWS` rows and `VECTORS` vectors of columns.
+        ///
+        /// # Safety
+        /// As [`super::Tile`]; the machine has the features.
+        #[target_feature(enable = $features)]
+        #[allow(clippy::too_many_arguments, reason = "a `Tile`")]
+        pub(super) unsafe fn $name<const ROWS: usize, const VECTORS: usize>(
+            kc: usize,
+            a: *const f32,
+            a_row: usize,
+            a_k: usize,
+            b: *const f32,
+            b_row: usize,
+            c: *mut f32,
+            c_row: usize,
+            first: bool,
+        ) {
+            debug_assert!(kc > 0 && kc % BLOCK == 0);
+            for r in 0..ROWS {
+                // SAFETY: rows of C, by the contract; a prefetch may go anywhere.
+                unsafe {
+                    let row = c.add(r * c_row);
+                    if first {
+                        row.write_bytes(0, VECTORS * $lanes);
+                    } else {
+                        for v in (0..VECTORS * $lanes).step_by(16) {
+                            _mm_prefetch::<_MM_HINT_T0>(row.add(v).cast());
+                        }
+                    }
+                }
+            }
+            const BYTES: usize = size_of::<f32>();
+            let (a_one, b_one) = (a_k * BYTES, b_row * BYTES);
+            let mut frame = Frame {
+                even: MaybeUninit::uninit(),
+                blocks: kc / BLOCK,
+                a_one,
+                a_odd: (BLOCK - 1) * a_one,
+                b_one,
+                b_odd: (BLOCK - 1) * b_one,
+                c,
+                c_row: c_row * BYTES,
+                mxcsr: MXCSR,
+                callers_mxcsr: MaybeUninit::uninit(),
+            };
+            // SAFETY: the text reads A, B and C where the contract says that they are, writes C and
+            // the frame, and leaves MXCSR as it was.
+            unsafe {
+                asm!(
+                    "stmxcsr dword ptr [{p} + {CALLERS}]",
+                    "ldmxcsr dword ptr [{p} + {MXCSR}]",
+                    "2:",
+                    chains!($register 3 $left $rights $($r $address $accs)*),
+                    $(keep_even!($register $r $accs),)*
+                    "sub {a}, qword ptr [{p} + {A_ODD}]",
+                    "sub {a4}, qword ptr [{p} + {A_ODD}]",
+                    "sub {b}, qword ptr [{p} + {B_ODD}]",
+                    chains!($register 4 $left $rights $($r $address $accs)*),
+                    "sub {a}, qword ptr [{p} + {A_ONE}]",
+                    "sub {a4}, qword ptr [{p} + {A_ONE}]",
+                    "sub {b}, qword ptr [{p} + {B_ONE}]",
+                    "mov {t}, qword ptr [{p} + {C}]",
+                    $(add_to_c!($register $r $accs),)*
+                    "dec qword ptr [{p} + {BLOCKS}]",
+                    "jnz 2b",
+                    "ldmxcsr dword ptr [{p} + {CALLERS}]",
+                    "vzeroupper",
+                    p = in(reg) &raw mut frame,
+                    t = out(reg) _,
+                    a = inout(reg) a => _,
+                    a4 = inout(reg) a.wrapping_add(4 * a_row) => _,
+                    row = in(reg) a_row * BYTES,
+                    row3 = in(reg) 3 * a_row * BYTES,
+                    a_step = in(reg) 2 * a_one,
+                    b = inout(reg) b => _,
+                    b_step = in(reg) 2 * b_one,
+                    rows = const ROWS,
+                    vectors = const VECTORS,
+                    BLOCKS = const offset_of!(Frame, blocks),
+                    A_ONE = const offset_of!(Frame, a_one),
+                    A_ODD = const offset_of!(Frame, a_odd),
+                    B_ONE = const offset_of!(Frame, b_one),
+                    B_ODD = const offset_of!(Frame, b_odd),
+                    C = const offset_of!(Frame, c),
+                    C_ROW = const offset_of!(Frame, c_row),
+                    MXCSR = const offset_of!(Frame, mxcsr),
+                    CALLERS = const offset_of!(Frame, callers_mxcsr),
+                    $(out($clobber) _,)*
+                    options(nostack),
+                );
+            }
+        }
+    };
+}
+
+tile! {
+    avx2, "avx2,fma", "ymm", 8, left 14, right [0 0 12, 1 32 13],
+    clobbers ["xmm0" "xmm1" "xmm2" "xmm3" "xmm4" "xmm5" "xmm6" "xmm7"
+              "xmm8" "xmm9" "xmm10" "xmm11" "xmm12" "xmm13" "xmm14" "xmm15"]
+    0 "[{a}]" [0 0 0 12, 1 32 1 13]
+    1 "[{a} + {row}]" [0 0 2 12, 1 32 3 13]
+    2 "[{a} + 2*{row}]" [0 0 4 12, 1 32 5 13]
+    3 "[{a} + {row3}]" [0 0 6 12, 1 32 7 13]
+    4 "[{a4}]" [0 0 8 12, 1 32 9 13]
+    5 "[{a4} + {row}]" [0 0 10 12, 1 32 11 13]
+}
+
+tile! {
+    avx512, "avx512f,avx512dq,avx512vl", "zmm", 16, left 27, right [0 0 24, 1 64 25, 2 128 26],
+    clobbers ["xmm0" "xmm1" "xmm2" "xmm3" "xmm4" "xmm5" "xmm6" "xmm7"
+              "xmm8" "xmm9" "xmm10" "xmm11" "xmm12" "xmm13" "xmm14" "xmm15"
+              "xmm16" "xmm17" "xmm18" "xmm19" "xmm20" "xmm21" "xmm22" "xmm23"
+              "xmm24" "xmm25" "xmm26" "xmm27"]
+    0 "[{a}]" [0 0 0 24, 1 64 1 25, 2 128 2 26]
+    1 "[{a} + {row}]" [0 0 3 24, 1 64 4 25, 2 128 5 26]
+    2 "[{a} + 2*{row}]" [0 0 6 24, 1 64 7 25, 2 128 8 26]
+    3 "[{a} + {row3}]" [0 0 9 24, 1 64 10 25, 2 128 11 26]
+    4 "[{a4}]" [0 0 12 24, 1 64 13 25, 2 128 14 26]
+    5 "[{a4} + {row}]" [0 0 15 24, 1 64 16 25, 2 128 17 26]
+    6 "[{a4} + 2*{row}]" [0 0 18 24, 1 64 19 25, 2 128 20 26]
+    7 "[{a4} + {row3}]" [0 0 21 24, 1 64 22 25, 2 128 23 26]
+}
