@@ -1,6 +1,6 @@
 //! Every floating-point operation of training, defined once and computed the same everywhere.
 //!
-//! **Owns** the numerics profile `f32-v1`: matrix products, attention, norms, activations, loss,
+//! **Owns** the numerics profile `f32-v1` and the products of `bf16-v1`: matrix products, attention, norms, activations, loss,
 //! gradient norm and AdamW, as `docs/numerics.md` writes them down.
 //!
 //! **Promises** that a result depends on the inputs and the profile alone: not on the number of

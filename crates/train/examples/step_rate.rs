@@ -1,6 +1,6 @@
 //! Our side of `cargo xtask bench train`: training steps of a fixed size on made-up tokens.
 //!
-//! `step_rate --size S|M --threads N [--groups G] [--micro-batch M]` prints a `ready` line, then for
+//! `step_rate --size S|M --threads N [--groups G] [--micro-batch M] [--profile P]` prints a `ready` line, then for
 //! each line `go N` on standard input runs N whole steps (gradient, clip, AdamW, state digest) and
 //! prints one JSON line with their times. `peers/torch_bench.py` speaks the same.
 
@@ -40,9 +40,12 @@ fn main() {
     });
     let run = run_config(shape, number("--groups", "1"));
     let pool = Arc::new(Pool::new(number("--threads", "2"), isa).expect("threads"));
+    let profile = option("--profile", "f32-v1")
+        .parse()
+        .expect("a numerics profile");
     let model = ModelConfig::from_run(&run).expect("a Llama");
     let flops = model.training_flops_per_token();
-    let engine = Engine::new(model, glasswork_kernels::Profile::F32V1, pool);
+    let engine = Engine::new(model, profile, pool);
     let mut state = TrainState::initial(engine.config(), engine.layout(), run.seed);
     let mut stepper = Stepper::new(run.clone(), engine, 1, number("--micro-batch", "4"));
     let mut next = 1_u32;
