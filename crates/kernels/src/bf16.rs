@@ -100,6 +100,7 @@ pub fn fma_flushed(a: f32, b: f32, c: f32) -> f32 {
     let error = (product - (sum - c_part)) + (c - c_part);
     // Odd already, or exact, or not finite (the error is then NaN): it stays. Otherwise the
     // neighbour on the error's side is odd.
+    #[allow(clippy::double_comparisons, reason = "a NaN is neither")]
     let inexact = error > 0.0 || error < 0.0;
     let outward = (error > 0.0) == (sum > 0.0);
     let even = sum.to_bits() & 1 == 0;
