@@ -2,15 +2,18 @@
 
 use crate::ModelConfig;
 
-/// What the forward pass of one layer leaves for the backward pass; n rows each.
+/// A normed residual stream of n rows.
+#[derive(Debug, Default)]
+pub(crate) struct Normed {
+    /// Factors of the norm, `[n]`.
+    pub(crate) r: Vec<f32>,
+    /// `[n, d]`.
+    pub(crate) h: Vec<f32>,
+}
+
+/// What the forward pass of one layer leaves for the backward pass besides its input; n rows each.
 #[derive(Debug, Default)]
 pub(crate) struct LayerActivations {
-    /// Input, `[n, d]`.
-    pub(crate) x: Vec<f32>,
-    /// Factors of the first norm, `[n]`.
-    pub(crate) r1: Vec<f32>,
-    /// Normed input, `[n, d]`.
-    pub(crate) h1: Vec<f32>,
     /// Rotated queries and keys, and values, `[n, d + 2 kv]`.
     pub(crate) qkv: Vec<f32>,
     /// Row maxima of attention, `[n · heads]`.
@@ -31,18 +34,32 @@ pub(crate) struct LayerActivations {
     pub(crate) act: Vec<f32>,
 }
 
-/// All buffers of a micro-batch of at most `rows` tokens.
+/// All buffers of a micro-batch.
+///
+/// The first `recomputed + 1` layers share one place: the forward pass leaves there what the last of
+/// them made, and the backward pass makes the others' again from their inputs.
 #[derive(Debug, Default)]
 pub(crate) struct Activations {
+    /// Layers whose activations the backward pass makes again.
+    pub(crate) recomputed: usize,
+    /// By place.
     pub(crate) layers: Vec<LayerActivations>,
-    /// Output of the last layer, `[n, d]`.
-    pub(crate) x: Vec<f32>,
-    /// Factors of the last norm, `[n]`.
-    pub(crate) r: Vec<f32>,
-    /// Normed output, `[n, d]`.
-    pub(crate) h: Vec<f32>,
+    /// The layers' inputs, normed, by place; then the last layer's output.
+    pub(crate) normed: Vec<Normed>,
+    /// The layers' inputs, then the last layer's output, `[n, d]` each.
+    pub(crate) x: Vec<Vec<f32>>,
     /// Logits of one block of tokens, `[HEAD_ROWS, vocabulary]`.
     pub(crate) logits: Vec<f32>,
+}
+
+/// The activations around the head.
+pub(crate) struct Head<'a> {
+    /// Output of the last layer, `[n, d]`.
+    pub(crate) x: &'a [f32],
+    /// The same, normed.
+    pub(crate) normed: &'a Normed,
+    /// Logits of one block of tokens.
+    pub(crate) logits: &'a mut [f32],
 }
 
 /// Gradients of activations; one set serves all layers.
@@ -62,19 +79,28 @@ pub(crate) struct Gradients {
 pub(crate) const HEAD_ROWS: usize = 512;
 
 impl Activations {
-    /// Makes all buffers long enough for `rows` tokens and sets them to that length.
+    /// The place of `layer`; of the last layer's output for the number of layers.
+    pub(crate) fn place(&self, layer: usize) -> usize {
+        layer.saturating_sub(self.recomputed)
+    }
+
+    /// What the head and the norm before it read, and where logits go.
+    pub(crate) fn head(&mut self) -> Head<'_> {
+        let filled = "the forward pass was run";
+        Head {
+            x: self.x.last().expect(filled),
+            normed: self.normed.last().expect(filled),
+            logits: &mut self.logits,
+        }
+    }
+
+    /// Makes all buffers as long as `rows` tokens need.
     pub(crate) fn resize(&mut self, config: &ModelConfig, rows: usize) {
         let (d, kv, mlp) = (config.hidden, config.kv_width(), config.mlp);
-        self.layers
-            .resize_with(config.layers, LayerActivations::default);
+        let kept = config.layers - self.recomputed;
+        self.layers.resize_with(kept, LayerActivations::default);
         for layer in &mut self.layers {
-            for buffer in [
-                &mut layer.x,
-                &mut layer.h1,
-                &mut layer.o,
-                &mut layer.x2,
-                &mut layer.h2,
-            ] {
+            for buffer in [&mut layer.o, &mut layer.x2, &mut layer.h2] {
                 buffer.resize(rows * d, 0.0);
             }
             layer.qkv.resize(rows * (d + 2 * kv), 0.0);
@@ -83,28 +109,34 @@ impl Activations {
             for buffer in [&mut layer.m, &mut layer.l] {
                 buffer.resize(rows * config.heads, 0.0);
             }
-            for buffer in [&mut layer.r1, &mut layer.r2] {
-                buffer.resize(rows, 0.0);
-            }
+            layer.r2.resize(rows, 0.0);
         }
-        self.x.resize(rows * d, 0.0);
-        self.h.resize(rows * d, 0.0);
-        self.r.resize(rows, 0.0);
+        self.normed.resize_with(kept + 1, Normed::default);
+        for normed in &mut self.normed {
+            normed.h.resize(rows * d, 0.0);
+            normed.r.resize(rows, 0.0);
+        }
+        self.x.resize_with(config.layers + 1, Vec::new);
+        for x in &mut self.x {
+            x.resize(rows * d, 0.0);
+        }
         self.logits
             .resize(HEAD_ROWS.min(rows) * config.vocabulary, 0.0);
     }
 
-    /// Bytes that [`Self::resize`] takes for `rows` tokens, gradients of activations included.
-    pub(crate) fn bytes(config: &ModelConfig, rows: u64) -> u64 {
+    /// Bytes that [`Self::resize`] and [`Gradients::resize`] take for `rows` tokens.
+    pub(crate) fn bytes(config: &ModelConfig, rows: u64, recomputed: usize) -> u64 {
         let (d, kv, mlp) = (
             config.hidden as u64,
             config.kv_width() as u64,
             config.mlp as u64,
         );
-        let layer = 6 * d + 2 * kv + 3 * mlp + 2 * config.heads as u64 + 2;
-        let shared = 2 * d + 1 + (3 * d + 2 * kv + mlp);
+        let kept = (config.layers - recomputed) as u64;
+        let layer = 5 * d + 2 * kv + 3 * mlp + 2 * config.heads as u64 + 2;
+        let stream = (config.layers as u64 + 1) * d;
+        let gradients = 3 * d + 2 * kv + mlp;
         let logits = rows.min(HEAD_ROWS as u64) * config.vocabulary as u64;
-        4 * (rows * (config.layers as u64 * layer + shared) + logits)
+        4 * (rows * (kept * layer + stream + d + 1 + gradients) + logits)
     }
 }
 

@@ -41,6 +41,11 @@ impl Engine {
         self.forward(weights, &inputs, sequence);
         self.head_backward(weights, &targets, scale, gradients, losses);
         for layer in (0..self.config.layers).rev() {
+            if layer < self.activations.recomputed {
+                let mut acts = std::mem::take(&mut self.activations);
+                self.refill(&mut acts, weights, layer);
+                self.activations = acts;
+            }
             self.layer_backward(weights, layer, gradients);
         }
         let table = &mut gradients.data[self.layout.embedding.clone()];
@@ -65,12 +70,12 @@ impl Engine {
     ) {
         let (d, vocabulary) = (self.config.hidden, self.config.vocabulary);
         let (pool, profile, isa) = (&*self.pool, self.profile, self.pool.isa());
-        let acts = &mut self.activations;
+        let head = self.activations.head();
         let g = &mut self.gradients;
         for rows in blocks(targets.len()) {
             let (count, range) = (rows.len(), rows.start * d..rows.end * d);
-            let logits = &mut acts.logits[..count * vocabulary];
-            let h = View::new(&acts.h[range.clone()], count, d);
+            let logits = &mut head.logits[..count * vocabulary];
+            let h = View::new(&head.normed.h[range.clone()], count, d);
             let targets = &targets[rows.clone()];
             gemm_then(
                 pool,
@@ -103,9 +108,9 @@ impl Engine {
         g.dx.fill(0.0);
         let gain = self.layout.norm.clone();
         let dg = &mut gradients.data[gain.clone()];
-        rms_norm::backward_gain(pool, dg, &g.dh, &acts.x, &acts.r);
+        rms_norm::backward_gain(pool, dg, &g.dh, head.x, &head.normed.r);
         let gain = &weights.data[gain];
-        rms_norm::backward_input(pool, &mut g.dx, &g.dh, &acts.x, &acts.r, gain);
+        rms_norm::backward_input(pool, &mut g.dx, &g.dh, head.x, &head.normed.r, gain);
     }
 
     /// From the gradient of a layer's output in `dx` to that of its input, in place.
@@ -114,9 +119,11 @@ impl Engine {
         let (pool, profile, isa) = (&*self.pool, self.profile, self.pool.isa());
         let (slots, packed) = (&self.layout.layers[index], &self.packed.layers[index]);
         let shape = self.shape(self.config.sequence);
-        let layer = &mut self.activations.layers[index];
+        let place = self.activations.place(index);
+        let layer = &mut self.activations.layers[place];
+        let (x, normed) = (&self.activations.x[index], &self.activations.normed[place]);
         let g = &mut self.gradients;
-        let rows = layer.r1.len();
+        let rows = normed.r.len();
         let dw = &mut gradients.data;
 
         // The second half: x + down(silu(gate(h)) · up(h)), h = norm(x).
@@ -189,7 +196,7 @@ impl Engine {
         let (angles, way) = (&self.angles, Direction::Backward);
         rope::rotate(pool, &mut g.dqkv, width, shape.sequence, angles, way);
         let dqkv = View::new(&g.dqkv, rows, d + 2 * kv);
-        let h1 = View::new(&layer.h1, rows, d);
+        let h1 = View::new(&normed.h, rows, d);
         let mut all = dw
             .get_disjoint_mut([slots.q.clone(), slots.k.clone(), slots.v.clone()])
             .expect("tensors do not overlap");
@@ -206,10 +213,10 @@ impl Engine {
             (pool, profile),
             (&mut g.dx, &mut g.dh),
             (dqkv, &packed.qkv.backward),
-            (&layer.x, &layer.r1, &weights.data[slots.norm1.clone()]),
+            (x, &normed.r, &weights.data[slots.norm1.clone()]),
         );
         let dg = &mut dw[slots.norm1.clone()];
-        rms_norm::backward_gain(pool, dg, &g.dh, &layer.x, &layer.r1);
+        rms_norm::backward_gain(pool, dg, &g.dh, x, &normed.r);
     }
 }
 

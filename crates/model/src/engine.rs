@@ -1,18 +1,13 @@
-//! The forward pass, each operation in the order that `docs/numerics.md` writes; see
-//! `backward.rs` for the way back.
-//!
-//! What follows a product row by row (rotation, residual, norm, SwiGLU, loss) runs on each block of
-//! rows as soon as the product has it, while it is in cache.
+//! The engine: a decoder's forward pass (`layer.rs`) and what is asked of it; `backward.rs` is the
+//! way back. Each operation is in the order that `docs/numerics.md` writes.
 
-use crate::activations::{Activations, Gradients, HEAD_ROWS, LayerActivations};
+use crate::activations::{Activations, Gradients, HEAD_ROWS};
 use crate::packed::PackedWeights;
 use crate::{Layout, ModelConfig, ModelError, Parameters};
 use glasswork_kernels::attention::Shape;
 use glasswork_kernels::gemm::{Beside, Start, View, gemm, gemm_then};
-use glasswork_kernels::rope::{self, Angles, Direction};
-use glasswork_kernels::{
-    Pool, Profile, attention, cross_entropy, elementwise, embedding, rms_norm, swiglu,
-};
+use glasswork_kernels::rope::Angles;
+use glasswork_kernels::{Pool, Profile, cross_entropy};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -72,9 +67,17 @@ impl Engine {
         &self.pool
     }
 
-    /// Bytes of activations for a micro-batch of `sequences` whole sequences.
-    pub fn activation_bytes(config: &ModelConfig, sequences: u64) -> u64 {
-        Activations::bytes(config, sequences * config.sequence as u64)
+    /// Has the backward pass make the activations of the first `layers` layers again instead of
+    /// keeping them: less memory, more time, the same bits. At most all layers but one, whose
+    /// activations the forward pass leaves in any case.
+    pub fn recompute(&mut self, layers: usize) {
+        self.activations.recomputed = layers.min(self.config.layers.saturating_sub(1));
+    }
+
+    /// Bytes of activations for a micro-batch of `sequences` whole sequences when the first
+    /// `recomputed` layers are made again.
+    pub fn activation_bytes(config: &ModelConfig, sequences: u64, recomputed: usize) -> u64 {
+        Activations::bytes(config, sequences * config.sequence as u64, recomputed)
     }
 
     /// Packs `weights` for the passes that follow; to be called again whenever they change. The
@@ -118,13 +121,14 @@ impl Engine {
         );
         self.forward(weights, inputs, length);
         let (d, vocabulary, isa) = (self.config.hidden, self.config.vocabulary, self.pool.isa());
+        let head = self.activations.head();
         for rows in blocks(inputs.len()) {
-            let h = &self.activations.h[rows.start * d..rows.end * d];
+            let h = &head.normed.h[rows.start * d..rows.end * d];
             let targets = &targets[rows.clone()];
             gemm_then(
                 &self.pool,
                 self.profile,
-                &mut self.activations.logits[..rows.len() * vocabulary],
+                &mut head.logits[..rows.len() * vocabulary],
                 View::new(h, rows.len(), d),
                 &self.packed.head.forward,
                 [Beside::new(&mut losses[rows], 1)],
@@ -193,160 +197,28 @@ impl Engine {
             length > 0 && inputs.len().is_multiple_of(length),
             "whole sequences"
         );
-        self.activations.resize(&self.config, inputs.len());
-        let (d, pool, epsilon) = (self.config.hidden, &*self.pool, self.config.norm_eps);
-        let w = |range: &Range<usize>| &weights.data[range.clone()];
-        let acts = &mut self.activations;
-        let last = NormTarget {
-            x: &mut acts.x,
-            r: &mut acts.r,
-            h: &mut acts.h,
-            gain: w(&self.layout.norm),
-        };
-        let mut last = Some(last);
-        let mut layers = acts.layers.iter_mut().zip(&self.layout.layers).peekable();
-        // The residual stream enters the first layer, or the last norm of a decoder without layers.
-        let first = match layers.peek_mut() {
-            Some((layer, at)) => NormTarget::first(layer, w(&at.norm1)),
-            None => last.take().expect("not taken yet"),
-        };
-        embedding::forward(pool, first.x, w(&self.layout.embedding), inputs, d);
-        rms_norm::forward(pool, first.h, first.r, first.x, first.gain, epsilon);
-        let mut packed = self.packed.layers.iter();
-        while let Some((layer, at)) = layers.next() {
-            let next = match layers.peek_mut() {
-                Some((next, at)) => NormTarget::first(next, w(&at.norm1)),
-                None => last.take().expect("one layer is the last"),
-            };
-            let packed = packed.next().expect("weights are loaded");
-            let pass = LayerPass {
-                numerics: (pool, self.profile),
-                config: &self.config,
-                shape: Shape::new(
-                    length,
-                    self.config.heads,
-                    self.config.kv_heads,
-                    self.config.head_width(),
-                ),
-                angles: &self.angles,
-                packed,
-                norm2: w(&at.norm2),
-            };
-            pass.run(layer, next);
-        }
+        // Moved out, not copied, so that filling them may read everything else of the engine.
+        let mut acts = std::mem::take(&mut self.activations);
+        self.fill(&mut acts, weights, inputs, length);
+        self.activations = acts;
     }
 
     /// Computes the logits of some rows into the logits buffer; returns how many elements.
     pub(crate) fn logits_of(&mut self, rows: Range<usize>) -> usize {
         let (d, vocabulary) = (self.config.hidden, self.config.vocabulary);
         let count = rows.len() * vocabulary;
-        let h = &self.activations.h[rows.start * d..rows.end * d];
+        let head = self.activations.head();
+        let h = &head.normed.h[rows.start * d..rows.end * d];
         gemm(
             &self.pool,
             self.profile,
-            &mut self.activations.logits[..count],
+            &mut head.logits[..count],
             vocabulary,
             View::new(h, rows.len(), d),
             &self.packed.head.forward,
             Start::Zero,
         );
         count
-    }
-}
-
-/// Where a residual stream goes, and the norm that reads it first.
-struct NormTarget<'a> {
-    x: &'a mut [f32],
-    r: &'a mut [f32],
-    h: &'a mut [f32],
-    gain: &'a [f32],
-}
-
-impl<'a> NormTarget<'a> {
-    fn first(layer: &'a mut LayerActivations, gain: &'a [f32]) -> Self {
-        Self {
-            x: &mut layer.x,
-            r: &mut layer.r1,
-            h: &mut layer.h1,
-            gain,
-        }
-    }
-}
-
-/// One layer's forward pass: from its normed input to the next layer's.
-struct LayerPass<'a> {
-    numerics: (&'a Pool, Profile),
-    config: &'a ModelConfig,
-    shape: Shape,
-    angles: &'a Angles,
-    packed: &'a crate::packed::LayerWeights,
-    norm2: &'a [f32],
-}
-
-impl LayerPass<'_> {
-    fn run(&self, layer: &mut LayerActivations, next: NormTarget) {
-        let (pool, profile) = self.numerics;
-        let (isa, epsilon) = (pool.isa(), self.config.norm_eps);
-        let (d, kv, mlp) = (self.config.hidden, self.config.kv_width(), self.config.mlp);
-        let rows = layer.r1.len();
-        let sequence = self.shape.sequence;
-        gemm_then(
-            pool,
-            profile,
-            &mut layer.qkv,
-            View::new(&layer.h1, rows, d),
-            &self.packed.qkv.forward,
-            [],
-            |first, qkv, []| {
-                let (row, turned) = ((d + 2 * kv), d + kv);
-                let at = (first, sequence);
-                rope::rotate_rows(isa, qkv, (row, turned), at, self.angles, Direction::Forward);
-            },
-        );
-        attention::forward(
-            pool,
-            profile,
-            self.shape,
-            &mut layer.o,
-            &mut layer.m,
-            &mut layer.l,
-            &layer.qkv,
-        );
-        let x = &layer.x;
-        gemm_then(
-            pool,
-            profile,
-            &mut layer.x2,
-            View::new(&layer.o, rows, d),
-            &self.packed.o.forward,
-            [Beside::new(&mut layer.h2, d), Beside::new(&mut layer.r2, 1)],
-            |first, x2, [h2, r2]| {
-                elementwise::add_rows(isa, x2, &x[first * d..][..x2.len()]);
-                rms_norm::forward_rows(isa, h2, r2, x2, self.norm2, epsilon);
-            },
-        );
-        gemm_then(
-            pool,
-            profile,
-            &mut layer.gate_up,
-            View::new(&layer.h2, rows, d),
-            &self.packed.gate_up.forward,
-            [Beside::new(&mut layer.act, mlp)],
-            |_, gate_up, [act]| swiglu::forward_rows(isa, act, gate_up, mlp),
-        );
-        let x2 = &layer.x2;
-        gemm_then(
-            pool,
-            profile,
-            next.x,
-            View::new(&layer.act, rows, mlp),
-            &self.packed.down.forward,
-            [Beside::new(next.h, d), Beside::new(next.r, 1)],
-            |first, x, [h, r]| {
-                elementwise::add_rows(isa, x, &x2[first * d..][..x.len()]);
-                rms_norm::forward_rows(isa, h, r, x, next.gain, epsilon);
-            },
-        );
     }
 }
 

@@ -15,6 +15,7 @@ mod config;
 mod engine;
 mod hugging_face;
 mod init;
+mod layer;
 mod packed;
 mod parameters;
 

@@ -8,7 +8,7 @@ fn config() -> ModelConfig {
     ModelConfig {
         vocabulary: 67,
         hidden: 32,
-        layers: 2,
+        layers: 3,
         heads: 4,
         kv_heads: 2,
         mlp: 40,
@@ -111,6 +111,22 @@ fn bits_of(profile: Profile) {
                     isa.name()
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn recomputed_layers_give_the_bits_of_kept_ones() {
+    for profile in Profile::ALL {
+        let mut first = None;
+        let mut engine = engine_of(profile, 2, Isa::best());
+        let weights = initialise(&config(), engine.layout(), 7);
+        // Up and down again: what one setting leaves in a buffer must not serve the next.
+        for recomputed in [0, 1, 2, 99, 1, 0] {
+            engine.recompute(recomputed);
+            let (_, bits, _) = run(&mut engine, &weights, 3);
+            let first = first.get_or_insert_with(|| bits.clone());
+            assert!(*first == bits, "{profile}, {recomputed} layers recomputed");
         }
     }
 }

@@ -74,7 +74,7 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
         weights_bytes: 4 * parameters + packed,
         optimizer_bytes: 8 * parameters,
         gradient_bytes: gradients * 4 * parameters,
-        activation_bytes: Engine::activation_bytes(&model, micro_batch),
+        activation_bytes: Engine::activation_bytes(&model, micro_batch, 0),
         threads: pool.threads(),
         isa: pool.isa().name(),
         micro_batch,
