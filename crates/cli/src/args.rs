@@ -1,5 +1,6 @@
 //! What the command line looks like.
 
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -73,9 +74,12 @@ pub(crate) struct Compute {
     /// Threads [default: all cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// Sequences computed at a time; less needs less memory
+    /// Most sequences computed at a time; fewer need less memory
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) micro_batch: u32,
+    /// Most memory to use, as in `2GB`: fewer sequences at a time, then activations computed twice
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<ByteSize>,
 }
 
 #[derive(Debug, Args)]
@@ -147,8 +151,9 @@ pub(crate) struct EvalArgs {
     /// Score anew what was scored before; earlier scores are unsigned files
     #[arg(long)]
     pub(crate) again: bool,
-    #[command(flatten)]
-    pub(crate) compute: Compute,
+    /// Threads [default: all cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
 }
 
 #[derive(Debug, Args)]

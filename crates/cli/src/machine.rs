@@ -2,14 +2,18 @@
 
 use crate::args::Compute;
 use crate::failure::Failure;
+use crate::output::bytes;
 use glasswork_data::Places;
 use glasswork_kernels::{Isa, Pool};
+use glasswork_model::{ModelConfig, ModelError};
+use glasswork_release::config::RunConfig;
+use glasswork_train::{Cut, fit};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-/// The threads that `compute` asks for, on the instruction set of `GLASSWORK_ISA` or the best.
-pub(crate) fn pool(compute: &Compute) -> Result<Arc<Pool>, Failure> {
+/// `asked` threads, or one a core, on the instruction set of `GLASSWORK_ISA` or the best.
+pub(crate) fn pool(asked: Option<u16>) -> Result<Arc<Pool>, Failure> {
     let isa = match std::env::var("GLASSWORK_ISA") {
         Ok(name) => name.parse::<Isa>().map_err(|error| {
             Failure::usage(
@@ -19,7 +23,7 @@ pub(crate) fn pool(compute: &Compute) -> Result<Arc<Pool>, Failure> {
         })?,
         Err(_) => Isa::best(),
     };
-    let threads = threads(compute.threads);
+    let threads = threads(asked);
     let pool = Pool::new(threads, isa).map_err(|error| {
         Failure::new(
             format!("{threads} threads could not be started: {error}"),
@@ -27,6 +31,41 @@ pub(crate) fn pool(compute: &Compute) -> Result<Arc<Pool>, Failure> {
         )
     })?;
     Ok(Arc::new(pool))
+}
+
+/// How to cut the steps of `run` into what `compute` allows.
+pub(crate) fn cut(compute: &Compute, run: &RunConfig) -> Result<Cut, Failure> {
+    let micro_batch = (compute.micro_batch as usize).min(run.training.batch);
+    let Some(budget) = compute.memory else {
+        let recomputed = 0;
+        return Ok(Cut {
+            micro_batch,
+            recomputed,
+        });
+    };
+    let profile = run.profile.parse().map_err(ModelError::from)?;
+    let model = ModelConfig::from_run(run)?;
+    fit(run, &model, profile, micro_batch, budget.as_u64()).map_err(|least| {
+        Failure::new(
+            format!(
+                "run `{}` does not fit into {}: it takes at least {}",
+                run.name,
+                bytes(budget.as_u64()),
+                bytes(least.total())
+            ),
+            Some("give it more with --memory, or make the model smaller; `glasswork plan` lists what takes how much".to_owned()),
+        )
+    })
+}
+
+/// Most memory that this process has held so far, bytes; `None` where the system does not say.
+pub(crate) fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(1024 * kibibytes)
 }
 
 /// Threads for work that is not numerics.

@@ -112,7 +112,13 @@ impl Engine {
     ) {
         acts.resize(&self.config, inputs.len());
         let table = &weights.data[self.layout.embedding.clone()];
-        embedding::forward(&self.pool, &mut acts.x[0], table, inputs, self.config.hidden);
+        embedding::forward(
+            &self.pool,
+            &mut acts.x[0],
+            table,
+            inputs,
+            self.config.hidden,
+        );
         self.norm_input(acts, weights, 0);
         for layer in 0..self.config.layers {
             let pass = self.layer_pass(weights, layer, length);
@@ -133,7 +139,11 @@ impl Engine {
         self.norm_input(acts, weights, layer);
         let place = acts.place(layer);
         let pass = self.layer_pass(weights, layer, self.config.sequence);
-        pass.activations(&mut acts.layers[place], &acts.normed[place].h, &acts.x[layer]);
+        pass.activations(
+            &mut acts.layers[place],
+            &acts.normed[place].h,
+            &acts.x[layer],
+        );
     }
 
     fn norm_input(&self, acts: &mut Activations, weights: &Parameters, layer: usize) {

@@ -12,7 +12,7 @@ use glasswork_release::ledger::{Event, Ledger};
 use glasswork_release::metrics::{Metrics, StepRow};
 use glasswork_release::state::{TensorEntry, state_digest};
 use glasswork_release::{Digest, layout};
-use glasswork_train::{NON_FINITE, Stepper, TrainError, TrainState};
+use glasswork_train::{Cut, NON_FINITE, Stepper, TrainError, TrainState};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ pub fn replay(
     release: &Path,
     segment: Segment,
     pool: Arc<Pool>,
-    micro_batch: usize,
+    cut: Cut,
     advance: &dyn Fn(&StepRow),
 ) -> Result<Outcome, ReplayError> {
     let run = RunConfig::load(&release.join(layout::RUN))?;
@@ -92,8 +92,10 @@ pub fn replay(
         return Ok(stopped(segment, damaged));
     }
     let metrics = Metrics::read(&release.join(layout::STEPS))?;
-    let engine = Engine::new(model.clone(), profile, pool);
-    let mut stepper = Stepper::new(run.clone(), engine, store.sources().len(), micro_batch);
+    let mut engine = Engine::new(model.clone(), profile, pool);
+    engine.recompute(cut.recomputed);
+    let sources = store.sources().len();
+    let mut stepper = Stepper::new(run.clone(), engine, sources, cut.micro_batch);
     let mut found = Vec::new();
     if metrics.sources != store.sources() {
         let what = format!(

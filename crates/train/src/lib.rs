@@ -11,12 +11,14 @@
 //! reduction tree, the activations of one micro-batch; a state digest per step.
 
 mod error;
+mod memory;
 mod run;
 mod schedule;
 mod state;
 mod step;
 
 pub use error::TrainError;
+pub use memory::{Cut, Memory, fit};
 pub use run::{NON_FINITE, Summary, Watch, checkpoint_config, train};
 pub use schedule::learning_rate;
 pub use state::{TENSOR_PREFIXES, TrainState};

@@ -1,6 +1,6 @@
 //! The run: resume, steps, checkpoints, metrics, ledger, seal.
 
-use crate::{Stepper, TrainError, TrainState};
+use crate::{Cut, Stepper, TrainError, TrainState};
 use glasswork_data::{SequenceStore, Tokenizer};
 use glasswork_kernels::{Pool, Profile};
 use glasswork_model::{Engine, ModelConfig, config_json};
@@ -51,12 +51,12 @@ pub struct Summary {
 pub fn train(
     dir: &Path,
     pool: Arc<Pool>,
-    micro_batch: usize,
+    cut: Cut,
     code: &[u8],
     watch: &dyn Watch,
 ) -> Result<Summary, TrainError> {
     let _lock = RunLock::acquire(dir)?;
-    let mut run = Run::open(dir, pool, micro_batch)?;
+    let mut run = Run::open(dir, pool, cut)?;
     let done = run.resume(watch)?;
     if done.0.step < run.config.training.steps {
         same_or_write(dir, code)?;
@@ -105,7 +105,7 @@ struct Run<'a> {
 type Standing = (TrainState, Option<Digest>);
 
 impl<'a> Run<'a> {
-    fn open(dir: &'a Path, pool: Arc<Pool>, micro_batch: usize) -> Result<Self, TrainError> {
+    fn open(dir: &'a Path, pool: Arc<Pool>, cut: Cut) -> Result<Self, TrainError> {
         let config = RunConfig::load(&dir.join(layout::RUN))?;
         let Ok(profile) = config.profile.parse::<Profile>() else {
             return Err(TrainError::Profile(config.profile));
@@ -132,12 +132,10 @@ impl<'a> Run<'a> {
         }
         let end_of_text = glasswork_data::END_OF_TEXT_ID;
         let config_json = checkpoint_config(&config_json(&model, end_of_text));
-        let stepper = Stepper::new(
-            config.clone(),
-            Engine::new(model, profile, pool),
-            store.sources().len(),
-            micro_batch,
-        );
+        let mut engine = Engine::new(model, profile, pool);
+        engine.recompute(cut.recomputed);
+        let sources = store.sources().len();
+        let stepper = Stepper::new(config.clone(), engine, sources, cut.micro_batch);
         Ok(Self {
             ledger: Ledger::open(&dir.join(layout::LEDGER))?,
             metrics: Metrics::new(store.sources().to_vec()),

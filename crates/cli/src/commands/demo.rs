@@ -26,13 +26,19 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<ExitCode, Failure>
     }
     let release = args.output.to_string_lossy().into_owned();
     let threads = machine::threads(args.compute.threads);
-    let micro_batch = args.compute.micro_batch;
-    let compute = [
-        "--threads".to_owned(),
-        threads.to_string(),
-        "--micro-batch".to_owned(),
-        micro_batch.to_string(),
-    ];
+    let compute = |threads: usize, micro_batch: u32| {
+        let mut options = vec![
+            "--threads".to_owned(),
+            threads.to_string(),
+            "--micro-batch".to_owned(),
+            micro_batch.to_string(),
+        ];
+        if let Some(memory) = args.compute.memory {
+            options.extend(["--memory".to_owned(), memory.as_u64().to_string()]);
+        }
+        options
+    };
+    let own = compute(threads, args.compute.micro_batch);
     let glasswork = |arguments: &[&str]| shell(output, "glasswork", arguments);
     let with = |arguments: &[&str], compute: &[String]| {
         let all: Vec<&str> = arguments
@@ -55,14 +61,14 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<ExitCode, Failure>
     )?;
     glasswork(&["prep", RUN, "-o", &release])?;
     heading(output, "2  What the training will need");
-    with(&["plan", RUN], &compute)?;
+    with(&["plan", RUN], &own)?;
     heading(output, "3  Training");
-    with(&["train", RUN, "-o", &release], &compute)?;
+    with(&["train", RUN, "-o", &release], &own)?;
     heading(
         output,
         "4  Evaluation of every checkpoint on text that training never saw",
     );
-    with(&["eval", &release], &compute)?;
+    with(&["eval", &release], &own[..2])?;
     heading(
         output,
         "5  Verification, as somebody else would: other threads, another micro-batch",
@@ -75,12 +81,7 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<ExitCode, Failure>
             "nothing left to do: {REPLAYS} segments were recomputed before, bitwise equal"
         ));
     } else {
-        let other = [
-            "--threads".to_owned(),
-            (threads + 1).to_string(),
-            "--micro-batch".to_owned(),
-            other_micro_batch(micro_batch),
-        ];
+        let other = compute(threads + 1, other_micro_batch(args.compute.micro_batch));
         with(
             &[
                 "replay",
@@ -101,8 +102,8 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<ExitCode, Failure>
 }
 
 /// A micro-batch that differs from the one trained with.
-fn other_micro_batch(micro_batch: u32) -> String {
-    if micro_batch == 2 { 4 } else { 2 }.to_string()
+fn other_micro_batch(micro_batch: u32) -> u32 {
+    if micro_batch == 2 { 4 } else { 2 }
 }
 
 fn heading(output: &Output, text: &str) {

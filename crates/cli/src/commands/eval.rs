@@ -26,7 +26,7 @@ impl Watch for Bar {
 }
 
 pub(super) fn run(args: &EvalArgs, output: &Output) -> Result<ExitCode, Failure> {
-    let pool = machine::pool(&args.compute)?;
+    let pool = machine::pool(args.threads)?;
     let bar = Bar(bar(0, COUNTED).with_prefix("eval"));
     let all = evaluate(
         &args.release,

@@ -7,6 +7,7 @@ use crate::machine;
 use crate::output::{Output, bytes, duration, grouped};
 use glasswork_model::{Engine, Layout, ModelConfig, ModelError, Parameters, initialise};
 use glasswork_release::layout;
+use glasswork_train::Memory;
 use serde::Serialize;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,13 +27,19 @@ struct Plan {
     training_flops: f64,
     checkpoint_bytes: u64,
     disk_bytes: u64,
+    /// At the peak of training.
+    memory_bytes: u64,
     weights_bytes: u64,
+    packed_bytes: u64,
     optimizer_bytes: u64,
     gradient_bytes: u64,
     activation_bytes: u64,
+    program_bytes: u64,
     threads: usize,
     isa: &'static str,
-    micro_batch: u64,
+    micro_batch: usize,
+    /// Layers whose activations are computed twice.
+    recomputed_layers: usize,
     /// Measured on one sequence just now; null for a model too large to measure on the way.
     measured_tokens_per_second: Option<f64>,
     training_seconds: Option<f64>,
@@ -46,21 +53,19 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
     };
     let run = load_run(&file)?;
     let model = ModelConfig::from_run(&run)?;
-    let pool = machine::pool(&args.compute)?;
+    let pool = machine::pool(args.compute.threads)?;
     let places = Layout::new(&model);
     let parameters = places.elements() as u64;
     let tokens = run.training.steps.saturating_mul(run.tokens_per_step());
-    let micro_batch = u64::from(args.compute.micro_batch).min(run.training.batch as u64);
+    let cut = machine::cut(&args.compute, &run)?;
     let rate = if parameters <= MEASURED_PARAMETERS {
         Some(measure(Engine::of_run(&run, Arc::clone(&pool))?, run.seed)?)
     } else {
         None
     };
     let profile = run.profile.parse().map_err(ModelError::from)?;
-    let packed = Engine::packed_bytes(&model, profile);
+    let memory = Memory::of(&run, &model, profile, cut);
     let checkpoints = run.training.checkpoint_steps.len() as u64;
-    // A binary tree over G groups holds one partial gradient a level, and the one being made.
-    let gradients = u64::from(run.training.reduction_groups.ilog2()) + 1;
     let plan = Plan {
         name: run.name.clone(),
         parameters,
@@ -71,13 +76,17 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
         training_flops: model.training_flops_per_token() as f64 * tokens as f64,
         checkpoint_bytes: 12 * parameters,
         disk_bytes: checkpoints.saturating_mul(12 * parameters),
-        weights_bytes: 4 * parameters + packed,
-        optimizer_bytes: 8 * parameters,
-        gradient_bytes: gradients * 4 * parameters,
-        activation_bytes: Engine::activation_bytes(&model, micro_batch, 0),
+        memory_bytes: memory.total(),
+        weights_bytes: memory.weights,
+        packed_bytes: memory.packed,
+        optimizer_bytes: memory.optimizer,
+        gradient_bytes: memory.gradients,
+        activation_bytes: memory.activations,
+        program_bytes: memory.program,
         threads: pool.threads(),
         isa: pool.isa().name(),
-        micro_batch,
+        micro_batch: cut.micro_batch,
+        recomputed_layers: cut.recomputed,
         measured_tokens_per_second: rate,
         training_seconds: rate.map(|rate| tokens as f64 / rate),
     };
@@ -106,8 +115,6 @@ fn measure(mut engine: Engine, seed: u64) -> Result<f64, Failure> {
 }
 
 fn text(plan: &Plan) -> String {
-    let memory =
-        plan.weights_bytes + plan.optimizer_bytes + plan.gradient_bytes + plan.activation_bytes;
     let time = match (plan.training_seconds, plan.measured_tokens_per_second) {
         (Some(seconds), Some(rate)) => format!(
             "about {} at {} tokens/s (measured on one sequence: {} threads, {}); update, digests and\n\
@@ -122,11 +129,19 @@ fn text(plan: &Plan) -> String {
             grouped(MEASURED_PARAMETERS)
         ),
     };
+    let cut = match plan.recomputed_layers {
+        0 => format!("micro-batch {}", plan.micro_batch),
+        layers => format!(
+            "micro-batch {}, {layers} layers computed twice",
+            plan.micro_batch
+        ),
+    };
     format!(
         "run `{}`\n\
          parameters       {} ({} in matrix products)\n\
          training         {} steps, {} tokens, {:.2e} floating-point operations\n\
-         memory           {}: weights {}, optimizer {}, gradients {}, activations {} (micro-batch {})\n\
+         memory           {}: weights {}, again in the order of the products {}, optimizer {}, gradients {},\n\
+         \x20                activations {} ({}), the program itself {}\n\
          disk             {} for {} checkpoints of {}\n\
          time             {time}\n",
         plan.name,
@@ -135,12 +150,14 @@ fn text(plan: &Plan) -> String {
         grouped(plan.steps),
         grouped(plan.tokens),
         plan.training_flops,
-        bytes(memory),
+        bytes(plan.memory_bytes),
         bytes(plan.weights_bytes),
+        bytes(plan.packed_bytes),
         bytes(plan.optimizer_bytes),
         bytes(plan.gradient_bytes),
         bytes(plan.activation_bytes),
-        plan.micro_batch,
+        cut,
+        bytes(plan.program_bytes),
         bytes(plan.disk_bytes),
         plan.checkpoints,
         bytes(plan.checkpoint_bytes),

@@ -58,15 +58,15 @@ pub(super) fn run(args: &ReplayArgs, output: &Output) -> Result<ExitCode, Failur
             Some(hint),
         ));
     }
-    let pool = machine::pool(&args.compute)?;
-    let micro_batch = args.compute.micro_batch as usize;
+    let pool = machine::pool(args.compute.threads)?;
+    let cut = machine::cut(&args.compute, &run)?;
     output.note(&plan(&chosen, &all, how, run.tokens_per_step()));
     let mut statements = Vec::new();
     let mut outcomes = Vec::new();
     for segment in chosen {
         let steps = Steps::new("replay", true);
         steps.begin(segment.from, segment.to, run.tokens_per_step());
-        let outcome = replay(release, segment, Arc::clone(&pool), micro_batch, &|row| {
+        let outcome = replay(release, segment, Arc::clone(&pool), cut, &|row| {
             steps.row(row)
         });
         let seconds = steps.finish();
@@ -76,7 +76,7 @@ pub(super) fn run(args: &ReplayArgs, output: &Output) -> Result<ExitCode, Failur
             &root,
             &run.profile,
             &pool,
-            micro_batch,
+            cut.micro_batch,
             seconds,
             how,
             &code::program(),

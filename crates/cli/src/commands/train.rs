@@ -5,7 +5,7 @@ use crate::args::TrainArgs;
 use crate::code;
 use crate::failure::Failure;
 use crate::machine;
-use crate::output::{Output, duration, grouped};
+use crate::output::{Output, bytes, duration, grouped};
 use crate::progress::Steps;
 use glasswork_release::config::RunConfig;
 use glasswork_release::{atomic, files, layout};
@@ -21,18 +21,23 @@ pub(super) fn run(args: TrainArgs, output: &Output) -> Result<ExitCode, Failure>
     let config = load_run(&args.run)?;
     let directory = machine::run_directory(args.output, &config.name);
     require_prepared(&directory, &config)?;
-    let pool = machine::pool(&args.compute)?;
-    let micro_batch = args.compute.micro_batch as usize;
+    let pool = machine::pool(args.compute.threads)?;
+    let cut = machine::cut(&args.compute, &config)?;
+    let recomputed = match cut.recomputed {
+        0 => String::new(),
+        layers => format!(", {layers} layers computed twice"),
+    };
     output.note(&format!(
-        "{} threads, {}, micro-batch {micro_batch}; Ctrl-C is safe, the same command goes on",
+        "{} threads, {}, micro-batch {}{recomputed}; Ctrl-C is safe, the same command goes on",
         pool.threads(),
-        pool.isa().name()
+        pool.isa().name(),
+        cut.micro_batch,
     ));
     let steps = Steps::new("train", output.json);
     let summary = train(
         &directory,
         Arc::clone(&pool),
-        micro_batch,
+        cut,
         &code::code_json(),
         &steps,
     );
@@ -40,7 +45,13 @@ pub(super) fn run(args: TrainArgs, output: &Output) -> Result<ExitCode, Failure>
     let summary = summary?;
     let rate = (summary.steps_now * config.tokens_per_step()) as f64 / seconds;
     if summary.steps_now > 0 {
-        record(&directory, &pool, micro_batch, summary.steps_now, seconds)?;
+        record(
+            &directory,
+            &pool,
+            cut.micro_batch,
+            summary.steps_now,
+            seconds,
+        )?;
     }
     let value = serde_json::json!({
         "directory": directory,
@@ -50,16 +61,20 @@ pub(super) fn run(args: TrainArgs, output: &Output) -> Result<ExitCode, Failure>
         "commitment": summary.commitment,
         "root": summary.root,
         "seconds": seconds,
+        "peak_bytes": machine::peak_memory(),
     });
     output.result(&value, || {
         let done = if summary.steps_now == 0 {
             format!("nothing left to do: all {} steps are done", summary.steps)
         } else {
             format!(
-                "{} steps in {}, {} tokens/s",
+                "{} steps in {}, {} tokens/s{}",
                 summary.steps_now,
                 duration(seconds),
-                grouped(rate as u64)
+                grouped(rate as u64),
+                machine::peak_memory()
+                    .map(|peak| format!(", {} of memory", bytes(peak)))
+                    .unwrap_or_default(),
             )
         };
         format!(

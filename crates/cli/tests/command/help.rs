@@ -102,7 +102,8 @@ fn of_replay() {
           --own-replays                The records under attestations/ are mine: do not draw their segments again
           --no-record                  Only compare: leave no statement under attestations/
           --threads <THREADS>          Threads [default: all cores]
-          --micro-batch <MICRO_BATCH>  Sequences computed at a time; less needs less memory [default: 4]
+          --micro-batch <MICRO_BATCH>  Most sequences computed at a time; fewer need less memory [default: 4]
+          --memory <SIZE>              Most memory to use, as in `2GB`: fewer sequences at a time, then activations computed twice
       -h, --help                       Print help
     ");
 }
@@ -118,12 +119,11 @@ fn of_eval() {
       <RELEASE>  The directory of a release
 
     Options:
-          --json                       Print the result as JSON
-          --steps <STEPS>              Checkpoints to score, by step, as in `0,200,400` [default: all]
-          --again                      Score anew what was scored before; earlier scores are unsigned files
-          --threads <THREADS>          Threads [default: all cores]
-          --micro-batch <MICRO_BATCH>  Sequences computed at a time; less needs less memory [default: 4]
-      -h, --help                       Print help
+          --json               Print the result as JSON
+          --steps <STEPS>      Checkpoints to score, by step, as in `0,200,400` [default: all]
+          --again              Score anew what was scored before; earlier scores are unsigned files
+          --threads <THREADS>  Threads [default: all cores]
+      -h, --help               Print help
     ");
 }
 
@@ -157,7 +157,8 @@ fn of_plan() {
     Options:
           --json                       Print the result as JSON
           --threads <THREADS>          Threads [default: all cores]
-          --micro-batch <MICRO_BATCH>  Sequences computed at a time; less needs less memory [default: 4]
+          --micro-batch <MICRO_BATCH>  Most sequences computed at a time; fewer need less memory [default: 4]
+          --memory <SIZE>              Most memory to use, as in `2GB`: fewer sequences at a time, then activations computed twice
       -h, --help                       Print help
     ");
 }
@@ -196,7 +197,8 @@ fn of_train() {
           --json                       Print the result as JSON
       -o, --output <DIRECTORY>         Where the release grows [default: runs/NAME, the name from the run file]
           --threads <THREADS>          Threads [default: all cores]
-          --micro-batch <MICRO_BATCH>  Sequences computed at a time; less needs less memory [default: 4]
+          --micro-batch <MICRO_BATCH>  Most sequences computed at a time; fewer need less memory [default: 4]
+          --memory <SIZE>              Most memory to use, as in `2GB`: fewer sequences at a time, then activations computed twice
       -h, --help                       Print help
     ");
 }
@@ -228,7 +230,8 @@ fn of_demo() {
           --json                       Print the result as JSON
       -o, --output <DIRECTORY>         Where the release grows [default: runs/demo]
           --threads <THREADS>          Threads [default: all cores]
-          --micro-batch <MICRO_BATCH>  Sequences computed at a time; less needs less memory [default: 4]
+          --micro-batch <MICRO_BATCH>  Most sequences computed at a time; fewer need less memory [default: 4]
+          --memory <SIZE>              Most memory to use, as in `2GB`: fewer sequences at a time, then activations computed twice
       -h, --help                       Print help
     ");
 }

@@ -9,5 +9,6 @@ mod forger;
 mod help;
 mod invariance;
 mod kill;
+mod memory;
 mod room;
 mod tamper;

@@ -86,6 +86,12 @@ thread_local! {
     static PACKED_A: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Bytes that a pool keeps for products whose right operand is a [`View`] of `rows` and `cols`: a copy of
+/// so much of it as is packed at a time.
+pub fn view_bytes(rows: usize, cols: usize) -> usize {
+    4 * SPAN.min(rows * row_length(cols))
+}
+
 /// `C = A·B` or `C += A·B`, on all threads of `pool`. C is row-major, `A.rows × B.cols`, its rows
 /// `c_stride` elements apart.
 ///

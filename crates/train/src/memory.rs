@@ -1,0 +1,103 @@
+//! What training keeps in memory, known before anything runs.
+
+use glasswork_kernels::{Profile, gemm};
+use glasswork_model::{Engine, Layout, ModelConfig};
+use glasswork_release::config::RunConfig;
+
+/// How the work of a step is cut. It changes memory and speed, never a bit of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Sequences computed at a time.
+    pub micro_batch: usize,
+    /// Layers whose activations the backward pass makes again instead of finding them kept.
+    pub recomputed: usize,
+}
+
+/// Memory of a training process at its peak, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// The weights.
+    pub weights: u64,
+    /// The weights once more, in the order in which the products read them.
+    pub packed: u64,
+    /// Both moments of AdamW.
+    pub optimizer: u64,
+    /// Gradients: one for each level of the reduction tree.
+    pub gradients: u64,
+    /// Activations of one micro-batch and their gradients.
+    pub activations: u64,
+    /// The program itself, its tokenizer, buffers of products.
+    pub program: u64,
+}
+
+/// The program's pages, its threads and what the allocator keeps; and what reading a tokenizer leaves
+/// behind for each of its tokens. Fitted to peaks that were measured (`docs/log.md`, 2026-11-24).
+const PROGRAM: u64 = 16 << 20;
+const TOKEN: u64 = 1300;
+
+impl Memory {
+    /// The memory of `run`, whose model is `model`, computed in `profile` and cut as `cut`.
+    pub fn of(run: &RunConfig, model: &ModelConfig, profile: Profile, cut: Cut) -> Self {
+        let parameters = 4 * Layout::new(model).elements() as u64;
+        let sequences = cut.micro_batch.min(run.training.batch) as u64;
+        let tokens = sequences * model.sequence as u64;
+        // A binary tree over G groups holds one partial gradient a level, and the one being made.
+        let levels = u64::from(run.training.reduction_groups.ilog2()) + 1;
+        // Gradients of weights are products whose right operand is an activation.
+        let widest = model.hidden.max(model.mlp);
+        Self {
+            weights: parameters,
+            packed: Engine::packed_bytes(model, profile),
+            optimizer: 2 * parameters,
+            gradients: levels * parameters,
+            activations: Engine::activation_bytes(model, sequences, cut.recomputed),
+            program: PROGRAM
+                + TOKEN * model.vocabulary as u64
+                + gemm::view_bytes(tokens as usize, widest) as u64,
+        }
+    }
+
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        let Self {
+            weights,
+            packed,
+            optimizer,
+            gradients,
+            activations,
+            program,
+        } = self;
+        weights + packed + optimizer + gradients + activations + program
+    }
+}
+
+/// The fastest cut of at most `micro_batch` sequences that stays within `budget` bytes: first smaller
+/// micro-batches, which cost a few per cent of the speed, then layers made again, as few as are needed.
+///
+/// # Errors
+/// The least memory that the run can do with, when that is more than `budget`.
+pub fn fit(
+    run: &RunConfig,
+    model: &ModelConfig,
+    profile: Profile,
+    micro_batch: usize,
+    budget: u64,
+) -> Result<Cut, Memory> {
+    let whole = (1..=micro_batch).rev().map(|micro_batch| Cut {
+        micro_batch,
+        recomputed: 0,
+    });
+    let recomputing = (1..model.layers).map(|recomputed| Cut {
+        micro_batch: 1,
+        recomputed,
+    });
+    let mut least = None;
+    for cut in whole.chain(recomputing) {
+        let memory = Memory::of(run, model, profile, cut);
+        if memory.total() <= budget {
+            return Ok(cut);
+        }
+        least = Some(memory);
+    }
+    Err(least.expect("a micro-batch has at least one sequence"))
+}
