@@ -11,16 +11,19 @@ per_isa! {
 }
 
 /// Square root of the sum of squares over `tensors`, given in name byte order: within a tensor
-/// sixteen f64 lanes, over tensors an f64 chain from +0.
-pub fn global_norm(pool: &Pool, tensors: &[&[f32]]) -> f64 {
-    let mut parts = vec![0.0; tensors.len()];
+/// sixteen f64 lanes, over tensors an f64 chain from +0. `squared` is left with each tensor's own sum;
+/// a caller who keeps it saves an allocation.
+pub fn global_norm<'a>(
+    pool: &Pool,
+    tensors: impl IndexedParallelIterator<Item = &'a [f32]>,
+    squared: &mut Vec<f64>,
+) -> f64 {
     pool.run(|| {
-        parts
-            .par_iter_mut()
-            .zip(tensors)
-            .for_each(|(part, tensor)| *part = squares(pool.isa(), tensor));
+        tensors
+            .map(|tensor| squares(pool.isa(), tensor))
+            .collect_into_vec(squared);
     });
-    parts.iter().fold(0.0, |sum, part| sum + part).sqrt()
+    squared.iter().fold(0.0, |sum, part| sum + part).sqrt()
 }
 
 /// The factor that brings `norm` down to `clip`, or none where it is not above.

@@ -3,6 +3,7 @@
 use glasswork_kernels::adamw::{self, Coefficients};
 use glasswork_kernels::rope::{self, Angles};
 use glasswork_kernels::{Isa, Pool, cross_entropy, elementwise, embedding, rms_norm, swiglu};
+use rayon::prelude::*;
 
 /// Reproducible values: ordinary ones, ±0, subnormals, large ones; with `wild`, infinities and NaN.
 fn values(count: usize, seed: u64, wild: bool) -> Vec<f32> {
@@ -164,7 +165,11 @@ fn update_and_norm() {
             let (mut w, mut m, mut v) = (start[0].clone(), start[1].clone(), v.clone());
             let c = Coefficients::new(3, 1e-3, 0.9, 0.95, 1e-8, 0.1);
             adamw::update(pool, &mut w, &mut m, &mut v, &g, factor, c);
-            let norm = adamw::global_norm(pool, &[&g, &w[..5], &[]]);
+            let norm = adamw::global_norm(
+                pool,
+                [&g[..], &w[..5], &[]].par_iter().copied(),
+                &mut Vec::new(),
+            );
             let norm = f32::from_bits((norm.to_bits() >> 32) as u32);
             vec![w, m, v, vec![norm]]
         });

@@ -32,11 +32,14 @@ impl Engine {
             0,
             "whole sequences and their last target"
         );
-        let rows = || tokens.chunks_exact(sequence + 1);
-        let inputs: Vec<u32> = rows().flat_map(|row| &row[..sequence]).copied().collect();
-        let targets: Vec<u32> = rows().flat_map(|row| &row[1..]).copied().collect();
-        self.check_tokens(&inputs)?;
-        self.check_tokens(&targets)?;
+        self.check_tokens(tokens)?;
+        let [mut inputs, mut targets] = std::mem::take(&mut self.tokens);
+        inputs.clear();
+        targets.clear();
+        for row in tokens.chunks_exact(sequence + 1) {
+            inputs.extend_from_slice(&row[..sequence]);
+            targets.extend_from_slice(&row[1..]);
+        }
         self.gradients.resize(&self.config, inputs.len());
         self.forward(weights, &inputs, sequence);
         self.head_backward(weights, &targets, scale, gradients, losses);
@@ -56,6 +59,7 @@ impl Engine {
             &inputs,
             self.config.hidden,
         );
+        self.tokens = [inputs, targets];
         Ok(())
     }
 

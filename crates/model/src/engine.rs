@@ -23,6 +23,8 @@ pub struct Engine {
     pub(crate) angles: Angles,
     pub(crate) activations: Activations,
     pub(crate) gradients: Gradients,
+    /// Inputs and targets of a micro-batch, apart.
+    pub(crate) tokens: [Vec<u32>; 2],
 }
 
 impl Engine {
@@ -35,6 +37,7 @@ impl Engine {
             layout: Arc::new(Layout::new(&config)),
             activations: Activations::default(),
             gradients: Gradients::default(),
+            tokens: Default::default(),
             config,
             pool,
         }

@@ -41,26 +41,29 @@ impl PackedWeights {
     ) {
         let (d, kv, mlp) = (config.hidden, config.kv_width(), config.mlp);
         let layout: &Layout = &weights.layout;
-        let pack = |linear: &mut Linear, width_in: usize, parts: &[(&Range<usize>, usize)]| {
-            let view = |(range, width_out): &(&Range<usize>, usize)| {
-                View::new(&weights.data[(*range).clone()], *width_out, width_in)
-            };
-            let parts: Vec<View> = parts.iter().map(view).collect();
+        let view = |range: &Range<usize>, width_out, width_in| {
+            View::new(&weights.data[range.clone()], width_out, width_in)
+        };
+        let pack = |linear: &mut Linear, parts: &[View], turned: &[View]| {
             if training {
-                linear.backward.pack_below(pool, profile, &parts);
+                linear.backward.pack_below(pool, profile, parts);
             }
-            let turned: Vec<View> = parts.into_iter().map(View::transposed).collect();
-            linear.forward.pack_beside(pool, profile, &turned);
+            linear.forward.pack_beside(pool, profile, turned);
         };
         self.layers
             .resize_with(layout.layers.len(), LayerWeights::default);
         for (layer, at) in self.layers.iter_mut().zip(&layout.layers) {
-            pack(&mut layer.qkv, d, &[(&at.q, d), (&at.k, kv), (&at.v, kv)]);
-            pack(&mut layer.o, d, &[(&at.o, d)]);
-            pack(&mut layer.gate_up, d, &[(&at.gate, mlp), (&at.up, mlp)]);
-            pack(&mut layer.down, mlp, &[(&at.down, d)]);
+            let qkv = [view(&at.q, d, d), view(&at.k, kv, d), view(&at.v, kv, d)];
+            pack(&mut layer.qkv, &qkv, &qkv.map(View::transposed));
+            let o = view(&at.o, d, d);
+            pack(&mut layer.o, &[o], &[o.transposed()]);
+            let gate_up = [view(&at.gate, mlp, d), view(&at.up, mlp, d)];
+            pack(&mut layer.gate_up, &gate_up, &gate_up.map(View::transposed));
+            let down = view(&at.down, d, mlp);
+            pack(&mut layer.down, &[down], &[down.transposed()]);
         }
-        pack(&mut self.head, d, &[(&layout.head, config.vocabulary)]);
+        let head = view(&layout.head, config.vocabulary, d);
+        pack(&mut self.head, &[head], &[head.transposed()]);
     }
 
     /// Bytes of the operands of `config`.

@@ -7,6 +7,7 @@ use glasswork_kernels::elementwise;
 use glasswork_model::{Engine, Parameters};
 use glasswork_release::config::RunConfig;
 use glasswork_release::metrics::{SourceLoss, StepRow};
+use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Runs steps; holds the gradient buffers.
@@ -16,9 +17,13 @@ pub struct Stepper {
     engine: Engine,
     sources: usize,
     micro_batch: usize,
-    /// One gradient per level of the reduction tree, reused.
-    spare: Vec<Parameters>,
+    /// Sums of groups on their way up the reduction tree, with their level.
+    pending: Vec<(u32, Partial)>,
+    /// One a level of the tree, reused.
+    spare: Vec<Partial>,
     losses: Vec<f32>,
+    /// Sums of squares of each tensor's gradient.
+    squared: Vec<f64>,
 }
 
 /// What a step did.
@@ -31,6 +36,7 @@ pub struct StepOutcome {
 }
 
 /// Sums of a reduction group: gradient, loss, loss per source.
+#[derive(Debug)]
 struct Partial {
     gradients: Parameters,
     loss: f64,
@@ -45,8 +51,10 @@ impl Stepper {
             engine,
             sources,
             micro_batch: micro_batch.max(1),
+            pending: Vec::new(),
             spare: Vec::new(),
             losses: Vec::new(),
+            squared: Vec::new(),
         }
     }
 
@@ -75,21 +83,19 @@ impl Stepper {
         batch: &Batch,
     ) -> Result<StepOutcome, TrainError> {
         let step = state.step + 1;
-        let Partial {
-            gradients,
-            loss,
-            sources,
-        } = self.gradient(&state.weights, batch)?;
+        let sums = self.gradient(&state.weights, batch)?;
         let targets = self.run.tokens_per_step();
-        let loss = loss / targets as f64;
-        let tensors: Vec<&[f32]> = gradients.iter().map(|(_, values)| values).collect();
-        let norm = adamw::global_norm(self.engine.pool(), &tensors);
+        let loss = sums.loss / targets as f64;
+        let slots = self.engine.layout().tensors();
+        let tensors = slots
+            .par_iter()
+            .map(|slot| &sums.gradients.data[slot.range.clone()]);
+        let norm = adamw::global_norm(self.engine.pool(), tensors, &mut self.squared);
         let rate = learning_rate(&self.run, step);
         let applied = loss.is_finite() && norm.is_finite();
         if applied {
-            self.update(state, &gradients, norm, rate, step);
+            self.update(state, &sums.gradients, norm, rate, step);
         }
-        self.spare.push(gradients);
         state.step = step;
         let row = StepRow {
             step,
@@ -99,8 +105,9 @@ impl Stepper {
             learning_rate: rate,
             batch_digest: batch.digest,
             state_digest: state.digest(&self.engine),
-            sources: self.source_losses(batch, &sources),
+            sources: self.source_losses(batch, &sums.sources),
         };
+        self.spare.push(sums);
         Ok(StepOutcome { row, applied })
     }
 
@@ -122,12 +129,18 @@ impl Stepper {
     fn gradient(&mut self, weights: &Parameters, batch: &Batch) -> Result<Partial, TrainError> {
         self.engine.load(weights, true);
         let groups = self.run.training.reduction_groups;
-        // Like carrying in binary addition: two sums of the same level make one of the next.
-        let mut pending: Vec<(u32, Partial)> = Vec::new();
+        // Like carrying in binary addition: two sums of the same level make one of the next. A step that
+        // an error ended may have left some.
+        self.spare
+            .extend(self.pending.drain(..).map(|(_, sum)| sum));
         for group in 0..groups {
             let mut sum = (0, self.group_gradient(weights, batch, group, groups)?);
-            while pending.last().is_some_and(|(level, _)| *level == sum.0) {
-                let (level, mut left) = pending.pop().expect("just looked at");
+            while self
+                .pending
+                .last()
+                .is_some_and(|(level, _)| *level == sum.0)
+            {
+                let (level, mut left) = self.pending.pop().expect("just looked at");
                 elementwise::add(
                     self.engine.pool(),
                     &mut left.gradients.data,
@@ -137,12 +150,13 @@ impl Stepper {
                 for (a, b) in left.sources.iter_mut().zip(&sum.1.sources) {
                     *a += b;
                 }
-                self.spare.push(sum.1.gradients);
+                self.spare.push(sum.1);
                 sum = (level + 1, left);
             }
-            pending.push(sum);
+            self.pending.push(sum);
         }
-        Ok(pending
+        Ok(self
+            .pending
             .pop()
             .expect("at least one group, and their number is a power of two")
             .1)
@@ -159,16 +173,14 @@ impl Stepper {
         let sequence = self.run.model.sequence;
         let (first, end) = (group * rows / groups, (group + 1) * rows / groups);
         let scale = (1.0 / (rows * sequence) as f64) as f32;
-        let mut gradients = self
-            .spare
-            .pop()
-            .unwrap_or_else(|| Parameters::zeros(&weights.layout));
-        gradients.data.fill(0.0);
-        let mut partial = Partial {
-            gradients,
+        let mut partial = self.spare.pop().unwrap_or_else(|| Partial {
+            gradients: Parameters::zeros(&weights.layout),
             loss: 0.0,
             sources: vec![0.0; self.sources],
-        };
+        });
+        partial.gradients.data.fill(0.0);
+        partial.loss = 0.0;
+        partial.sources.fill(0.0);
         for start in (first..end).step_by(self.micro_batch) {
             let count = self.micro_batch.min(end - start);
             let tokens = &batch.tokens[start * (sequence + 1)..(start + count) * (sequence + 1)];
