@@ -33,8 +33,8 @@ pub(crate) fn pool(asked: Option<u16>) -> Result<Arc<Pool>, Failure> {
     Ok(Arc::new(pool))
 }
 
-/// How to cut the steps of `run` into what `compute` allows.
-pub(crate) fn cut(compute: &Compute, run: &RunConfig) -> Result<Cut, Failure> {
+/// How to cut the steps of `run`, computed on `pool`, into what `compute` allows.
+pub(crate) fn cut(compute: &Compute, run: &RunConfig, pool: &Pool) -> Result<Cut, Failure> {
     let micro_batch = (compute.micro_batch as usize).min(run.training.batch);
     let Some(budget) = compute.memory else {
         let recomputed = 0;
@@ -45,7 +45,8 @@ pub(crate) fn cut(compute: &Compute, run: &RunConfig) -> Result<Cut, Failure> {
     };
     let profile = run.profile.parse().map_err(ModelError::from)?;
     let model = ModelConfig::from_run(run)?;
-    fit(run, &model, profile, micro_batch, budget.as_u64()).map_err(|least| {
+    let numerics = pool.numerics(profile);
+    fit(run, &model, numerics, micro_batch, budget.as_u64()).map_err(|least| {
         Failure::new(
             format!(
                 "run `{}` does not fit into {}: it takes at least {}",

@@ -110,7 +110,7 @@ pub fn forward(
                 let (sequence, head) = (task / shape.heads, task % shape.heads);
                 let rows = |column| shape.rows(qkv, shape.row(), sequence, column);
                 let forward = Forward {
-                    numerics: (profile, pool.isa()),
+                    numerics: pool.numerics(profile).by_fma(),
                     scale: shape.scale,
                     q: rows(head * shape.width),
                     k: rows(shape.key_column(shape.kv_head(head))),
@@ -171,7 +171,7 @@ pub fn backward(pool: &Pool, profile: Profile, shape: Shape, d_qkv: &mut [f32], 
             let statistics = (sequence * shape.heads + head) * shape.sequence;
             let of_output = |data| shape.rows(data, shape.out_row(), sequence, head * shape.width);
             let backward = Backward {
-                numerics: (profile, pool.isa()),
+                numerics: pool.numerics(profile).by_fma(),
                 scale: shape.scale,
                 q: rows(head * shape.width),
                 k: rows(shape.key_column(kv_head)),

@@ -18,7 +18,7 @@ macro_rules! per_isa {
                 fn avx2($($arg: $ty),*) $(-> $ret)? { $body($($arg),*) }
                 match isa {
                     // SAFETY: an `Isa` other than `Scalar` exists only where detection found it.
-                    $crate::Isa::Avx512 => return unsafe { avx512($($arg),*) },
+                    $crate::Isa::Avx512 | $crate::Isa::Amx => return unsafe { avx512($($arg),*) },
                     // SAFETY: as above.
                     $crate::Isa::Avx2 => return unsafe { avx2($($arg),*) },
                     $crate::Isa::Scalar => {}

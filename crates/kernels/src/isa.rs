@@ -1,5 +1,6 @@
 //! Which instruction set computes; never what is computed.
 
+use crate::gemm::bf16::{Verdict, verdict};
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,6 +15,9 @@ pub enum Isa {
     /// AVX-512 F, VL, BW and DQ, 16 lanes. As above.
     #[non_exhaustive]
     Avx512,
+    /// AVX-512 with BF16, and AMX for the products of `bf16-v1`. As above, and the tiles passed their test.
+    #[non_exhaustive]
+    Amx,
 }
 
 /// A name that is no instruction set, or one that this machine lacks.
@@ -57,6 +61,9 @@ impl Isa {
                     && is_x86_feature_detected!("avx512dq")
                 {
                     found.push(Self::Avx512);
+                    if verdict() == Verdict::Works {
+                        found.push(Self::Amx);
+                    }
                 }
             }
         }
@@ -69,6 +76,7 @@ impl Isa {
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Amx => "amx",
         }
     }
 }

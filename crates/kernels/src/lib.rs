@@ -19,6 +19,7 @@
 #[macro_use]
 mod dispatch;
 pub mod adamw;
+mod aligned;
 pub mod attention;
 pub mod bf16;
 pub mod cross_entropy;
@@ -37,7 +38,7 @@ pub mod swiglu;
 
 pub use isa::{Isa, UnknownIsa};
 pub use pool::Pool;
-pub use profile::{Profile, UnknownProfile};
+pub use profile::{Numerics, Profile, UnknownProfile};
 
 /// The one bit pattern in which a NaN is written or hashed.
 pub const CANONICAL_NAN: u32 = 0x7fc0_0000;

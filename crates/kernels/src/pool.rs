@@ -1,16 +1,18 @@
 //! The threads of a run. They divide outputs; no sum ever crosses a thread.
 
-use crate::Isa;
+use crate::aligned::Aligned;
 use crate::gemm::Blocking;
+use crate::{Isa, Numerics, Profile};
 use std::sync::{Mutex, MutexGuard};
 
 /// A fixed set of threads and the instruction set that they use.
 pub struct Pool {
     threads: rayon::ThreadPool,
     isa: Isa,
-    blocking: Blocking,
+    /// Other cache blocks than the usual ones.
+    blocking: Option<Blocking>,
     /// Packed right operand of the product under way; one product runs at a time.
-    packed: Mutex<Vec<f32>>,
+    packed: Mutex<Aligned>,
 }
 
 impl Pool {
@@ -26,8 +28,8 @@ impl Pool {
         Ok(Self {
             threads,
             isa,
-            blocking: Blocking::default(),
-            packed: Mutex::new(Vec::new()),
+            blocking: None,
+            packed: Mutex::new(Aligned::new()),
         })
     }
 
@@ -38,16 +40,24 @@ impl Pool {
     pub fn with_blocking(self, blocking: Blocking) -> Self {
         assert!(blocking.depth > 0 && blocking.depth.is_multiple_of(32));
         assert!(blocking.panel > 0 && blocking.panel.is_multiple_of(16) && blocking.rows > 0);
+        let blocking = Some(blocking);
         Self { blocking, ..self }
     }
 
     /// The cache blocks in use.
-    pub fn blocking(&self) -> Blocking {
-        self.blocking
+    pub fn blocking(&self, profile: Profile) -> Blocking {
+        let usual = || Blocking::of(self.numerics(profile));
+        self.blocking.unwrap_or_else(usual)
+    }
+
+    /// The profile computed by this pool.
+    pub fn numerics(&self, profile: Profile) -> Numerics {
+        let isa = self.isa;
+        Numerics { profile, isa }
     }
 
     /// The buffer of the product under way.
-    pub(crate) fn packed(&self) -> MutexGuard<'_, Vec<f32>> {
+    pub(crate) fn packed(&self) -> MutexGuard<'_, Aligned> {
         self.packed
             .lock()
             .expect("a product that panicked ends the run")

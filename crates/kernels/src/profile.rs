@@ -1,5 +1,6 @@
 //! Which definition of the arithmetic a run asks for; see `docs/numerics.md`.
 
+use crate::Isa;
 use std::fmt;
 use std::str::FromStr;
 
@@ -30,6 +31,41 @@ impl Profile {
             Self::F32V1 => 1,
             Self::Bf16V1 => 32,
         }
+    }
+}
+
+/// What is computed, and by what: together they decide how operands of products lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numerics {
+    /// The definition.
+    pub profile: Profile,
+    /// The instructions.
+    pub isa: Isa,
+}
+
+impl Numerics {
+    /// Whether operands of products are words of two bf16 numbers instead of f32 numbers.
+    pub(crate) fn in_pairs(self) -> bool {
+        self.profile == Profile::Bf16V1 && self.isa == Isa::Amx
+    }
+
+    /// Whether operands of products are rounded f32 numbers.
+    pub(crate) fn rounds(self) -> bool {
+        self.profile == Profile::Bf16V1 && self.isa != Isa::Amx
+    }
+
+    /// The same without AMX.
+    pub(crate) fn by_fma(self) -> Self {
+        let isa = match self.isa {
+            Isa::Amx => Isa::Avx512,
+            other => other,
+        };
+        Self { isa, ..self }
+    }
+
+    /// Words of four bytes that `terms` terms of a sum take, whole units of the profile.
+    pub(crate) fn words(self, terms: usize) -> usize {
+        if self.in_pairs() { terms / 2 } else { terms }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{Layout, ModelConfig, ModelError, Parameters};
 use glasswork_kernels::attention::Shape;
 use glasswork_kernels::gemm::{Beside, Start, View, gemm, gemm_then};
 use glasswork_kernels::rope::Angles;
-use glasswork_kernels::{Pool, Profile, cross_entropy};
+use glasswork_kernels::{Numerics, Pool, Profile, cross_entropy};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -93,8 +93,8 @@ impl Engine {
     }
 
     /// Bytes that [`Self::load`] for training takes.
-    pub fn packed_bytes(config: &ModelConfig, profile: Profile) -> u64 {
-        PackedWeights::bytes(profile, config)
+    pub fn packed_bytes(config: &ModelConfig, numerics: Numerics) -> u64 {
+        PackedWeights::bytes(numerics, config)
     }
 
     /// Loss (nats) of each target under the model, without gradients. `inputs` and `targets` hold

@@ -2,7 +2,7 @@
 
 use crate::{Layout, ModelConfig, Parameters};
 use glasswork_kernels::gemm::{Packed, View};
-use glasswork_kernels::{Pool, Profile};
+use glasswork_kernels::{Numerics, Pool, Profile};
 use std::ops::Range;
 
 /// Both uses of one linear layer, or of several that read the same input.
@@ -67,12 +67,12 @@ impl PackedWeights {
     }
 
     /// Bytes of the operands of `config`.
-    pub(crate) fn bytes(profile: Profile, config: &ModelConfig) -> u64 {
+    pub(crate) fn bytes(numerics: Numerics, config: &ModelConfig) -> u64 {
         let (d, kv, mlp) = (config.hidden, config.kv_width(), config.mlp);
         let both = |width_in: usize, parts: &[usize]| {
-            let floats = Packed::floats(profile, &[width_in], parts.iter().sum())
-                + Packed::floats(profile, parts, width_in);
-            4 * floats as u64
+            let forward = Packed::bytes(numerics, &[width_in], parts.iter().sum());
+            let backward = Packed::bytes(numerics, parts, width_in);
+            (forward + backward) as u64
         };
         let layer = both(d, &[d, kv, kv]) + both(d, &[d]) + both(d, &[mlp, mlp]) + both(mlp, &[d]);
         config.layers as u64 * layer + both(d, &[config.vocabulary])

@@ -1,6 +1,6 @@
 //! What training keeps in memory, known before anything runs.
 
-use glasswork_kernels::{Profile, gemm};
+use glasswork_kernels::{Numerics, gemm};
 use glasswork_model::{Engine, Layout, ModelConfig};
 use glasswork_release::config::RunConfig;
 
@@ -36,8 +36,8 @@ const PROGRAM: u64 = 16 << 20;
 const TOKEN: u64 = 1300;
 
 impl Memory {
-    /// The memory of `run`, whose model is `model`, computed in `profile` and cut as `cut`.
-    pub fn of(run: &RunConfig, model: &ModelConfig, profile: Profile, cut: Cut) -> Self {
+    /// The memory of `run`, whose model is `model`, computed by `numerics` and cut as `cut`.
+    pub fn of(run: &RunConfig, model: &ModelConfig, numerics: Numerics, cut: Cut) -> Self {
         let parameters = 4 * Layout::new(model).elements() as u64;
         let sequences = cut.micro_batch.min(run.training.batch) as u64;
         let tokens = sequences * model.sequence as u64;
@@ -47,13 +47,13 @@ impl Memory {
         let widest = model.hidden.max(model.mlp);
         Self {
             weights: parameters,
-            packed: Engine::packed_bytes(model, profile),
+            packed: Engine::packed_bytes(model, numerics),
             optimizer: 2 * parameters,
             gradients: levels * parameters,
             activations: Engine::activation_bytes(model, sequences, cut.recomputed),
             program: PROGRAM
                 + TOKEN * model.vocabulary as u64
-                + gemm::view_bytes(tokens as usize, widest) as u64,
+                + gemm::view_bytes(numerics, tokens as usize, widest) as u64,
         }
     }
 
@@ -79,7 +79,7 @@ impl Memory {
 pub fn fit(
     run: &RunConfig,
     model: &ModelConfig,
-    profile: Profile,
+    numerics: Numerics,
     micro_batch: usize,
     budget: u64,
 ) -> Result<Cut, Memory> {
@@ -93,7 +93,7 @@ pub fn fit(
     });
     let mut least = None;
     for cut in whole.chain(recomputing) {
-        let memory = Memory::of(run, model, profile, cut);
+        let memory = Memory::of(run, model, numerics, cut);
         if memory.total() <= budget {
             return Ok(cut);
         }

@@ -57,14 +57,14 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
     let places = Layout::new(&model);
     let parameters = places.elements() as u64;
     let tokens = run.training.steps.saturating_mul(run.tokens_per_step());
-    let cut = machine::cut(&args.compute, &run)?;
+    let cut = machine::cut(&args.compute, &run, &pool)?;
     let rate = if parameters <= MEASURED_PARAMETERS {
         Some(measure(Engine::of_run(&run, Arc::clone(&pool))?, run.seed)?)
     } else {
         None
     };
     let profile = run.profile.parse().map_err(ModelError::from)?;
-    let memory = Memory::of(&run, &model, profile, cut);
+    let memory = Memory::of(&run, &model, pool.numerics(profile), cut);
     let checkpoints = run.training.checkpoint_steps.len() as u64;
     let plan = Plan {
         name: run.name.clone(),

@@ -59,7 +59,7 @@ pub(super) fn run(args: &ReplayArgs, output: &Output) -> Result<ExitCode, Failur
         ));
     }
     let pool = machine::pool(args.compute.threads)?;
-    let cut = machine::cut(&args.compute, &run)?;
+    let cut = machine::cut(&args.compute, &run, &pool)?;
     output.note(&plan(&chosen, &all, how, run.tokens_per_step()));
     let mut statements = Vec::new();
     let mut outcomes = Vec::new();

@@ -22,7 +22,7 @@ pub(super) fn run(args: TrainArgs, output: &Output) -> Result<ExitCode, Failure>
     let directory = machine::run_directory(args.output, &config.name);
     require_prepared(&directory, &config)?;
     let pool = machine::pool(args.compute.threads)?;
-    let cut = machine::cut(&args.compute, &config)?;
+    let cut = machine::cut(&args.compute, &config, &pool)?;
     let recomputed = match cut.recomputed {
         0 => String::new(),
         layers => format!(", {layers} layers computed twice"),

@@ -1,8 +1,9 @@
 //! One head of one sequence.
 
 use super::{BLOCK, softmax};
+use crate::aligned::Aligned;
 use crate::gemm::{EDGE, Left, Out, Panel, View, cover, transpose};
-use crate::{Isa, Profile, bf16};
+use crate::{Isa, Numerics, Profile, bf16};
 
 /// Columns of a packed panel of keys or values.
 const PANEL: usize = 48;
@@ -10,24 +11,21 @@ const PANEL: usize = 48;
 /// A thread's buffers.
 #[derive(Default)]
 pub(super) struct Scratch {
-    q: Vec<f32>,
-    k: Vec<f32>,
-    v: Vec<f32>,
-    d_o: Vec<f32>,
-    k_panels: Vec<f32>,
-    v_panels: Vec<f32>,
-    p: Vec<f32>,
-    dp: Vec<f32>,
-    out: Vec<f32>,
-    dk: Vec<f32>,
-    dv: Vec<f32>,
+    q: Aligned,
+    k: Aligned,
+    v: Aligned,
+    d_o: Aligned,
+    k_panels: Aligned,
+    v_panels: Aligned,
+    p: Aligned,
+    dp: Aligned,
+    out: Aligned,
+    dk: Aligned,
+    dv: Aligned,
 }
 
-fn sized(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
-    if buffer.len() < length {
-        buffer.resize(length, 0.0);
-    }
-    &mut buffer[..length]
+fn sized(buffer: &mut Aligned, length: usize) -> &mut [f32] {
+    buffer.at_least(length)
 }
 
 /// Lengths of a head's buffers.
@@ -62,7 +60,7 @@ impl Lengths {
 
 /// A head's rows as operands of products: rounded where the profile says so, +0 beyond the sequence
 /// and beyond the head's width.
-fn rows(numerics: (Profile, Isa), buffer: &mut Vec<f32>, head: &View, lengths: Lengths) {
+fn rows(numerics: Numerics, buffer: &mut Aligned, head: &View, lengths: Lengths) {
     let out = sized(buffer, lengths.whole * lengths.columns);
     let (written, beyond) = out.split_at_mut(lengths.tokens * lengths.columns);
     beyond.fill(0.0);
@@ -71,13 +69,13 @@ fn rows(numerics: (Profile, Isa), buffer: &mut Vec<f32>, head: &View, lengths: L
         out[..source.len()].copy_from_slice(source);
         out[source.len()..].fill(0.0);
     }
-    if numerics.0 == Profile::Bf16V1 {
-        bf16::round_all(numerics.1, written);
+    if numerics.rounds() {
+        bf16::round_all(numerics.isa, written);
     }
 }
 
 /// The transpose of rows made by [`rows`], in panels `[terms][PANEL]`, the last one narrower.
-fn panels(isa: Isa, buffer: &mut Vec<f32>, rows: &[f32], lengths: Lengths) {
+fn panels(isa: Isa, buffer: &mut Aligned, rows: &[f32], lengths: Lengths) {
     let Lengths {
         whole,
         terms,
@@ -101,7 +99,7 @@ fn panels(isa: Isa, buffer: &mut Vec<f32>, rows: &[f32], lengths: Lengths) {
 
 /// `C = A·B` for a block of queries and the columns of packed panels: scores against keys.
 fn scores(
-    numerics: (Profile, Isa),
+    numerics: Numerics,
     c: &mut [f32],
     stride: usize,
     a: &[f32],
@@ -127,6 +125,7 @@ fn scores(
                 Panel {
                     pointer: panels[first * lengths.terms..].as_ptr(),
                     term: whole,
+                    next: std::ptr::null(),
                 },
                 Out {
                     pointer: c[first..].as_mut_ptr(),
@@ -140,7 +139,7 @@ fn scores(
 
 /// `C = P·B`: a block of queries against all `keys` rows of B.
 fn weighted(
-    numerics: (Profile, Isa),
+    numerics: Numerics,
     c: &mut [f32],
     p: &[f32],
     stride: usize,
@@ -165,6 +164,7 @@ fn weighted(
             Panel {
                 pointer: b.as_ptr(),
                 term: columns,
+                next: std::ptr::null(),
             },
             Out {
                 pointer: c.as_mut_ptr(),
@@ -177,7 +177,7 @@ fn weighted(
 
 /// `C += Pᵀ·B`: the keys of a block of queries, continued over the blocks.
 fn gathered(
-    numerics: (Profile, Isa),
+    numerics: Numerics,
     c: &mut [f32],
     p: &[f32],
     stride: usize,
@@ -202,6 +202,7 @@ fn gathered(
             Panel {
                 pointer: b.as_ptr(),
                 term: columns,
+                next: std::ptr::null(),
             },
             Out {
                 pointer: c.as_mut_ptr(),
@@ -214,7 +215,7 @@ fn gathered(
 
 /// A head's forward pass.
 pub(super) struct Forward<'a> {
-    pub(super) numerics: (Profile, Isa),
+    pub(super) numerics: Numerics,
     pub(super) scale: f32,
     pub(super) q: View<'a>,
     pub(super) k: View<'a>,
@@ -230,7 +231,7 @@ impl Forward<'_> {
         l: &mut [f32],
         mut row: impl FnMut(usize, &[f32]),
     ) {
-        let (profile, isa) = self.numerics;
+        let Numerics { profile, isa } = self.numerics;
         let lengths = Lengths::new(profile, &self.q);
         rows(self.numerics, &mut scratch.q, &self.q, lengths);
         rows(self.numerics, &mut scratch.k, &self.k, lengths);
@@ -269,7 +270,7 @@ impl Forward<'_> {
 
 /// A head's backward pass.
 pub(super) struct Backward<'a> {
-    pub(super) numerics: (Profile, Isa),
+    pub(super) numerics: Numerics,
     pub(super) scale: f32,
     pub(super) q: View<'a>,
     pub(super) k: View<'a>,
@@ -290,7 +291,7 @@ impl Backward<'_> {
         mut dv: impl FnMut(usize, &[f32]),
     ) {
         let numerics = self.numerics;
-        let (profile, isa) = numerics;
+        let Numerics { profile, isa } = numerics;
         let lengths = Lengths::new(profile, &self.q);
         let columns = lengths.columns;
         rows(numerics, &mut scratch.q, &self.q, lengths);

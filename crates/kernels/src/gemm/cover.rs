@@ -1,9 +1,9 @@
 //! Covers a part of C with tiles.
 
-use super::{EDGE, tile};
-use crate::{Isa, Profile};
+use super::{EDGE, bf16::amx, tile};
+use crate::Numerics;
 
-/// Where tiles find A.
+/// Where tiles find A: at these strides, or, in pairs, as [`amx`] says.
 #[derive(Clone, Copy)]
 pub(crate) struct Left {
     pub(crate) pointer: *const f32,
@@ -15,12 +15,32 @@ pub(crate) struct Left {
     pub(crate) tile: Option<usize>,
 }
 
+impl Left {
+    /// From row `row` on, which begins a tile.
+    #[inline(always)]
+    pub(crate) fn at(self, row: usize) -> Self {
+        let pointer = self.pointer.wrapping_add(row * self.row);
+        Self { pointer, ..self }
+    }
+}
+
 /// Where tiles find B: terms of consecutive columns, readable to the next multiple of [`EDGE`].
 #[derive(Clone, Copy)]
 pub(crate) struct Panel {
     pub(crate) pointer: *const f32,
     /// Elements from one term to the next.
     pub(crate) term: usize,
+    /// What is read after this panel, to be fetched meanwhile; anywhere.
+    pub(crate) next: *const f32,
+}
+
+impl Panel {
+    /// From column `column` on.
+    #[inline(always)]
+    pub(crate) fn at(self, column: usize) -> Self {
+        let pointer = self.pointer.wrapping_add(column);
+        Self { pointer, ..self }
+    }
 }
 
 /// Where tiles find C.
@@ -31,6 +51,15 @@ pub(crate) struct Out {
     pub(crate) row: usize,
 }
 
+impl Out {
+    /// From this row and column on.
+    #[inline(always)]
+    pub(crate) fn at(self, row: usize, column: usize) -> Self {
+        let pointer = self.pointer.wrapping_add(row * self.row + column);
+        Self { pointer, ..self }
+    }
+}
+
 /// Most rows that any tile has.
 const MOST_ROWS: usize = 8;
 
@@ -39,27 +68,31 @@ const MOST_ROWS: usize = 8;
 /// # Safety
 /// Every element that the shape and the strides reach lies within its operand, columns of B rounded
 /// up to [`EDGE`]; nobody else touches these elements of C. Under `bf16-v1` the operands are rounded
-/// and `kc` is a multiple of 32.
+/// and `kc` is a multiple of 32; in pairs, they are as [`amx::cover`] asks.
 pub(crate) unsafe fn cover(
-    (profile, isa): (Profile, Isa),
+    numerics: Numerics,
     (m, n, kc): (usize, usize, usize),
     a: Left,
     b: Panel,
     c: Out,
     first: bool,
 ) {
-    let mr = tile::rows(isa);
+    if numerics.in_pairs() {
+        // SAFETY: by the contract; only a tested AMX computes in pairs.
+        return unsafe { amx::cover((m, n, numerics.words(kc)), a, b, c, first) };
+    }
+    let mr = tile::rows(numerics);
     let a_step = a.tile.unwrap_or(mr * a.row);
     let mut column = 0;
     while column < n {
         let left = n - column;
         // Two tiles of 32 columns beat 48 and 16.
-        let fits = tile::widths(isa)
+        let fits = tile::widths(numerics.isa)
             .iter()
             .copied()
             .find(|&width| width <= left && !(width == 48 && left == 64));
         let width = fits.unwrap_or(EDGE);
-        let tile_of = |rows| tile::of(profile, isa, rows, width);
+        let tile_of = |rows| tile::of(numerics, rows, width);
         let whole = tile_of(mr.min(m));
         for (index, row) in (0..m).step_by(mr).enumerate() {
             let height = mr.min(m - row);

@@ -16,6 +16,7 @@ mod cover;
 mod pack;
 mod packed;
 pub mod reference;
+mod target;
 mod tile;
 mod view;
 
@@ -24,13 +25,15 @@ pub(crate) use pack::transpose;
 pub use packed::{Packed, Right};
 pub use view::View;
 
+use crate::aligned::Aligned;
 use crate::shared::Shared;
-use crate::{Pool, Profile};
+use crate::{Numerics, Pool, Profile};
 use blocks::{Block, blocks};
 use packed::{panels, row_length};
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::ops::Range;
+use target::Target;
 
 /// Columns of the narrowest tile; every instruction set has it.
 pub(crate) const EDGE: usize = 16;
@@ -49,8 +52,16 @@ pub struct Blocking {
     pub panel: usize,
 }
 
-impl Default for Blocking {
-    fn default() -> Self {
+impl Blocking {
+    /// What was fastest (`docs/log.md`).
+    pub(crate) fn of(numerics: Numerics) -> Self {
+        if numerics.in_pairs() {
+            return Self {
+                depth: 512,
+                rows: 256,
+                panel: 32,
+            };
+        }
         Self {
             depth: 384,
             rows: 192,
@@ -82,14 +93,24 @@ impl<'a> Beside<'a> {
     }
 }
 
+/// Cache blocks of k that pass over a panel of C at one visit.
+const TOGETHER: usize = 4;
+
+/// A thread's buffers: packed blocks of A, and a panel of C.
+#[derive(Default)]
+struct Scratch {
+    a: Aligned,
+    c: Aligned,
+}
+
 thread_local! {
-    static PACKED_A: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
 }
 
 /// Bytes that a pool keeps for products whose right operand is a [`View`] of `rows` and `cols`: a copy of
 /// so much of it as is packed at a time.
-pub fn view_bytes(rows: usize, cols: usize) -> usize {
-    4 * SPAN.min(rows * row_length(cols))
+pub fn view_bytes(numerics: Numerics, rows: usize, cols: usize) -> usize {
+    size_of::<f32>() * SPAN.min(numerics.words(rows.next_multiple_of(2)) * row_length(cols))
 }
 
 /// `C = A·B` or `C += A·B`, on all threads of `pool`. C is row-major, `A.rows × B.cols`, its rows
@@ -197,22 +218,24 @@ impl<'a> Product<'a> {
         if k == 0 {
             return self.empty_sum(&parts, then);
         }
+        let numerics = self.pool.numerics(self.profile);
         let unit = self.profile.depth_unit();
         let start = self.start == Start::Zero;
         match self.b {
             Right::Packed(packed) => {
+                let made = packed.made.expect("an operand was packed");
                 assert_eq!(
-                    packed.profile(),
-                    Some(self.profile),
-                    "an operand packed for another profile"
+                    made.numerics, numerics,
+                    "an operand packed for another profile or instruction set"
                 );
-                let blocking = packed.blocking;
+                let blocking = made.blocking;
                 let all = || blocks(&packed.segments, blocking.depth, unit);
                 self.rows_pass(&parts, &packed.data, blocking, all, start, then);
             }
             Right::View(b) => {
-                let blocking = self.pool.blocking();
-                let count = (SPAN / (blocking.depth * row_length(n))).max(1);
+                let blocking = self.pool.blocking(self.profile);
+                let row = row_length(n);
+                let count = (SPAN / (numerics.words(blocking.depth) * row)).max(1);
                 let inner = [k];
                 let total = k.div_ceil(blocking.depth);
                 let mut packed = self.pool.packed();
@@ -225,30 +248,21 @@ impl<'a> Product<'a> {
                             ..block
                         })
                     };
-                    let floats: usize = some().map(|b| b.padded * row_length(n)).sum();
-                    if packed.len() < floats {
-                        packed.resize(floats, 0.0);
-                    }
+                    let words: usize = some().map(|b| numerics.words(b.padded) * row).sum();
+                    packed.at_least(words);
                     for block in some() {
-                        let out = &mut packed[block.before * row_length(n)..];
-                        let out = &mut out[..block.padded * row_length(n)];
+                        let words = numerics.words(block.padded);
+                        let out = &mut packed[numerics.words(block.before) * row..][..words * row];
                         panels(
                             self.pool,
                             out,
                             block,
+                            words,
                             n,
                             blocking.panel,
                             &|block, column, width, out| {
                                 let columns = column..column + width;
-                                pack::panel(
-                                    self.pool.isa(),
-                                    self.profile,
-                                    out,
-                                    0,
-                                    &b,
-                                    block,
-                                    columns,
-                                );
+                                pack::panel(numerics, out, 0, &b, block, columns);
                             },
                         );
                     }
@@ -271,46 +285,81 @@ impl<'a> Product<'a> {
         then: Then,
     ) {
         let n = self.b.cols();
-        let isa = self.pool.isa();
-        let mr = tile::rows(isa);
+        let numerics = self.pool.numerics(self.profile);
+        let mr = tile::rows(numerics);
         // Several tasks a thread even out what others do to the machine.
-        let rows_a_task = (parts.rows / (self.pool.threads() * 4))
+        let tasks = self.pool.threads() * if numerics.in_pairs() { 2 } else { 4 };
+        let rows_a_task = (parts.rows / tasks)
             .clamp(mr, blocking.rows.max(mr))
             .next_multiple_of(mr);
+        let room = pack::left_room(numerics, rows_a_task, blocking.depth, mr);
         let task = |task: usize| {
             let (part, rows, at) = parts.task(task, rows_a_task);
-            PACKED_A.with_borrow_mut(|scratch| {
-                for (index, block) in blocks().enumerate() {
-                    let range = at..at + rows.len();
-                    let a = pack::left(isa, self.profile, scratch, &self.a, range, block, mr);
-                    let panels =
-                        &packed[block.before * row_length(n)..][..block.padded * row_length(n)];
-                    for column in (0..n).step_by(blocking.panel) {
-                        let width = blocking.panel.min(n - column);
-                        let panel = &panels[column * block.padded..];
-                        let start = rows.start * self.c_stride + column;
-                        // SAFETY: this task alone owns these rows of C; the operands were packed for
-                        // this shape, or their views checked against it.
-                        unsafe {
-                            let c = part.slice(start, (rows.len() - 1) * self.c_stride + width);
-                            cover(
-                                (self.profile, isa),
-                                (rows.len(), width, block.padded),
-                                a,
-                                Panel {
-                                    pointer: panel.as_ptr(),
-                                    term: row_length(width),
-                                },
-                                Out {
-                                    pointer: c.as_mut_ptr(),
-                                    row: self.c_stride,
-                                },
-                                first && index == 0,
-                            );
+            let range = at..at + rows.len();
+            SCRATCH.with_borrow_mut(
+                |Scratch {
+                     a: scratch,
+                     c: beside,
+                 }| {
+                    let mut blocks = blocks().peekable();
+                    let mut first = first;
+                    while blocks.peek().is_some() {
+                        let mut some = [None; TOGETHER];
+                        let places = scratch.at_least(TOGETHER * room).chunks_exact_mut(room);
+                        for (kept, place) in some.iter_mut().zip(places) {
+                            let Some(block) = blocks.next() else { break };
+                            let a = pack::left(numerics, place, &self.a, range.clone(), block, mr);
+                            *kept = Some((block, a));
                         }
+                        for column in (0..n).step_by(blocking.panel) {
+                            let width = blocking.panel.min(n - column);
+                            let start = rows.start * self.c_stride + column;
+                            // SAFETY: this task alone owns these rows of C.
+                            let c = unsafe {
+                                part.slice(start, (rows.len() - 1) * self.c_stride + width)
+                            };
+                            let mut c = Target::new(numerics, c, self.c_stride, width, beside);
+                            if !first {
+                                c.read();
+                            }
+                            let panel_of = |block: &Block, column: usize| {
+                                let words = numerics.words(block.padded);
+                                let before = numerics.words(block.before) * row_length(n);
+                                &packed[before + column * words..]
+                            };
+                            for (index, (block, a)) in some.iter().flatten().enumerate() {
+                                let words = numerics.words(block.padded);
+                                let panel = &panel_of(block, column)[..row_length(width) * words];
+                                let next = match some.get(index + 1) {
+                                    Some(Some((block, _))) => panel_of(block, column),
+                                    _ => panel_of(
+                                        &some[0].as_ref().expect("a block").0,
+                                        (column + width).min(n),
+                                    ),
+                                };
+                                // SAFETY: the operands were packed for this shape, or their views
+                                // checked against it.
+                                unsafe {
+                                    cover(
+                                        numerics,
+                                        (rows.len(), width, block.padded),
+                                        *a,
+                                        Panel {
+                                            pointer: panel.as_ptr(),
+                                            term: row_length(width),
+                                            next: next.as_ptr(),
+                                        },
+                                        c.out(),
+                                        first && index == 0,
+                                    );
+                                }
+                            }
+                            c.write();
+                        }
+                        first = false;
                     }
-                }
-            });
+                },
+            );
             // SAFETY: as above.
             then(at, unsafe { parts.rows_of(part, &rows, n) });
         };

@@ -1,24 +1,30 @@
 //! Copies operands into the order in which tiles read them, rounded where the profile says so.
 
+use super::bf16::amx;
+#[cfg(target_arch = "x86_64")]
+use super::bf16::pairs::{self, Lines};
 use super::blocks::Block;
 use super::cover::Left;
 use super::{EDGE, View};
-use crate::{Isa, Profile, bf16};
+use crate::{Numerics, Profile, bf16};
 use std::ops::Range;
 
-/// Packs the terms of `block` of the columns `columns` of B into the panel `out` `[padded][width]`, from
-/// its column `at` on. The panel's width is its length over the padded terms. Columns of the panel
-/// beyond B's last one are +0, and so are terms beyond the block's.
+/// Packs the terms of `block` of the columns `columns` of B into the panel `out` `[words][width]`, from
+/// its column `at` on. The panel's width is its length over the words of the padded terms. Terms beyond the
+/// block's are +0, and so are columns of the panel beyond B's last one, but for pairs.
 pub(super) fn panel(
-    isa: Isa,
-    profile: Profile,
+    numerics: Numerics,
     out: &mut [f32],
     at: usize,
     b: &View,
     block: Block,
     columns: Range<usize>,
 ) {
-    let width = out.len() / block.padded;
+    let isa = numerics.isa;
+    let width = out.len() / numerics.words(block.padded);
+    if numerics.in_pairs() {
+        return panel_of_pairs(&mut out[at..], width, b, block, columns);
+    }
     let (terms, padding) = out.split_at_mut(block.terms * width);
     padding.fill(0.0);
     let count = columns.len();
@@ -46,7 +52,7 @@ pub(super) fn panel(
             line[end..].fill(0.0);
         }
     }
-    if profile == Profile::Bf16V1 {
+    if numerics.rounds() {
         // Only what was just written: another operand may share the panel.
         for line in terms.chunks_exact_mut(width) {
             bf16::round_all(isa, &mut line[at..end]);
@@ -54,9 +60,40 @@ pub(super) fn panel(
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+fn panel_of_pairs(out: &mut [f32], width: usize, b: &View, block: Block, columns: Range<usize>) {
+    let (out, shape) = (words_of(out), (width, block.padded / 2));
+    let start = block.first * b.row_stride + columns.start * b.col_stride;
+    let data = &b.data[start..];
+    // SAFETY: pairs are packed only where AMX was found, and with it what the packing needs.
+    unsafe {
+        if b.col_stride == 1 {
+            let stride = b.row_stride;
+            let lines = Lines { data, stride };
+            pairs::right_across(out, shape, lines, (block.terms, columns.len()));
+        } else {
+            assert_eq!(b.row_stride, 1, "rows or columns of a view are contiguous");
+            let stride = b.col_stride;
+            let lines = Lines { data, stride };
+            pairs::right_rows(out, shape, lines, (columns.len(), block.terms));
+        }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn panel_of_pairs(_: &mut [f32], _: usize, _: &View, _: Block, _: Range<usize>) {
+    unreachable!("no AMX here")
+}
+
+/// The words of a buffer of f32: operands in pairs share the buffers of those that are not.
+pub(crate) fn words_of(buffer: &mut [f32]) -> &mut [u32] {
+    // SAFETY: same size and alignment, and every bit pattern is a value of both types.
+    unsafe { std::slice::from_raw_parts_mut(buffer.as_mut_ptr().cast(), buffer.len()) }
+}
+
 /// Short copies of a known length are a few moves; of an unknown one, a call.
 #[inline(always)]
-fn copy(out: &mut [f32], source: &[f32]) {
+pub(super) fn copy(out: &mut [f32], source: &[f32]) {
     let mut out = out[..source.len()].chunks_exact_mut(EDGE);
     let mut source = source.chunks_exact(EDGE);
     for (out, source) in (&mut out).zip(&mut source) {
@@ -69,22 +106,31 @@ fn copy(out: &mut [f32], source: &[f32]) {
 
 /// Whether tiles may read rows of A where they lie: rows of whole pages would all fall into one set of
 /// the first-level cache.
-pub(super) fn readable(profile: Profile, a: &View) -> bool {
-    profile == Profile::F32V1 && a.col_stride == 1 && !a.row_stride.is_multiple_of(1024)
+pub(super) fn readable(numerics: Numerics, a: &View) -> bool {
+    numerics.profile == Profile::F32V1 && a.col_stride == 1 && !a.row_stride.is_multiple_of(1024)
+}
+
+/// Words that [`left`] needs for at most `rows` rows and `depth` terms.
+pub(super) fn left_room(numerics: Numerics, rows: usize, depth: usize, mr: usize) -> usize {
+    let gap = if numerics.in_pairs() { 0 } else { EDGE };
+    rows.next_multiple_of(mr) * (numerics.words(depth) + gap)
 }
 
 /// Where tiles of `mr` rows read the terms of `block` of the rows `rows` of A: A itself or `scratch`.
 pub(super) fn left(
-    isa: Isa,
-    profile: Profile,
-    scratch: &mut Vec<f32>,
+    numerics: Numerics,
+    scratch: &mut [f32],
     a: &View,
     rows: Range<usize>,
     block: Block,
     mr: usize,
 ) -> Left {
     let start = rows.start * a.row_stride + block.first * a.col_stride;
-    if readable(profile, a) {
+    let isa = numerics.isa;
+    if numerics.in_pairs() {
+        return left_of_pairs(scratch, &a.data[start..], a, rows.len(), block);
+    }
+    if readable(numerics, a) {
         return Left {
             pointer: a.data[start..].as_ptr(),
             row: a.row_stride,
@@ -95,12 +141,12 @@ pub(super) fn left(
     if a.col_stride == 1 {
         // A gap of one cache line keeps the rows in different sets.
         let stride = block.padded + EDGE;
-        let out = grown(scratch, rows.len() * stride);
+        let out = &mut scratch[..rows.len() * stride];
         for (r, line) in out.chunks_exact_mut(stride).take(rows.len()).enumerate() {
             let source = &a.data[start + r * a.row_stride..][..block.terms];
             line[..block.terms].copy_from_slice(source);
             line[block.terms..block.padded].fill(0.0);
-            if profile == Profile::Bf16V1 {
+            if numerics.rounds() {
                 bf16::round_all(isa, &mut line[..block.terms]);
             }
         }
@@ -112,9 +158,9 @@ pub(super) fn left(
         };
     }
     let tile = mr * block.padded;
-    let out = grown(scratch, rows.len().div_ceil(mr) * tile);
+    let out = &mut scratch[..rows.len().div_ceil(mr) * tile];
     columns(out, a, start, rows.len(), block, mr);
-    if profile == Profile::Bf16V1 {
+    if numerics.rounds() {
         bf16::round_all(isa, out);
     }
     Left {
@@ -123,6 +169,41 @@ pub(super) fn left(
         term: mr,
         tile: Some(tile),
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn left_of_pairs(scratch: &mut [f32], data: &[f32], a: &View, rows: usize, block: Block) -> Left {
+    let words = block.padded / 2;
+    let out = words_of(&mut scratch[..rows.next_multiple_of(amx::SIDE) * words]);
+    // SAFETY: as in `panel_of_pairs`.
+    unsafe {
+        if a.col_stride == 1 {
+            let stride_a = a.row_stride;
+            let lines = Lines {
+                data,
+                stride: stride_a,
+            };
+            pairs::left_rows(out, words, lines, (rows, block.terms));
+        } else {
+            assert_eq!(a.row_stride, 1, "rows or columns of a view are contiguous");
+            let lines = Lines {
+                data,
+                stride: a.col_stride,
+            };
+            pairs::left_across(out, words, lines, (block.terms, rows));
+        }
+    }
+    Left {
+        pointer: out.as_ptr().cast(),
+        row: words,
+        term: 1,
+        tile: None,
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn left_of_pairs(_: &mut [f32], _: &[f32], _: &View, _: usize, _: Block) -> Left {
+    unreachable!("no AMX here")
 }
 
 /// Packs rows of a matrix that lies column by column into tiles `[padded][mr]`.
@@ -149,13 +230,6 @@ fn columns(out: &mut [f32], a: &View, start: usize, rows: usize, block: Block, m
             }
         }
     }
-}
-
-fn grown(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
-    if buffer.len() < length {
-        buffer.resize(length, 0.0);
-    }
-    &mut buffer[..length]
 }
 
 per_isa! {

@@ -2,8 +2,9 @@
 
 use super::blocks::{Block, blocks, padded};
 use super::{Blocking, EDGE, View, pack};
+use crate::aligned::Aligned;
 use crate::shared::Shared;
-use crate::{Pool, Profile};
+use crate::{Numerics, Pool, Profile};
 use rayon::prelude::*;
 
 /// The right operand of a product.
@@ -49,11 +50,17 @@ impl Right<'_> {
 /// new memory for the same shape.
 #[derive(Debug, Default)]
 pub struct Packed {
-    pub(super) data: Vec<f32>,
+    pub(super) data: Aligned,
     pub(super) segments: Vec<usize>,
     pub(super) cols: usize,
+    pub(super) made: Option<Made>,
+}
+
+/// What an operand is packed for, and the cache blocks that it is packed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Made {
+    pub(super) numerics: Numerics,
     pub(super) blocking: Blocking,
-    profile: Option<Profile>,
 }
 
 /// Elements of a row of panels: columns in whole vectors.
@@ -67,9 +74,14 @@ impl Packed {
         Self::default()
     }
 
-    /// Floats that a packed operand of these inner `segments` and `cols` takes.
-    pub fn floats(profile: Profile, segments: &[usize], cols: usize) -> usize {
-        padded(segments, profile.depth_unit()) * row_length(cols)
+    /// Bytes that a packed operand of these inner `segments` and `cols` takes.
+    pub fn bytes(numerics: Numerics, segments: &[usize], cols: usize) -> usize {
+        size_of::<f32>() * Self::words(numerics, segments, cols)
+    }
+
+    fn words(numerics: Numerics, segments: &[usize], cols: usize) -> usize {
+        let terms = padded(segments, numerics.profile.depth_unit());
+        numerics.words(terms) * row_length(cols)
     }
 
     /// Packs operands of equal inner length side by side: one product then gives the columns of all.
@@ -83,23 +95,16 @@ impl Packed {
             "inner lengths of operands side by side differ"
         );
         let cols = parts.iter().map(|part| part.cols).sum();
-        self.shape(pool, profile, [depth], cols);
-        self.each_panel(pool, profile, |block, column, width, out| {
+        let made = self.shape(pool, profile, [depth], cols);
+        let numerics = made.numerics;
+        self.each_panel(pool, made, |block, column, width, out| {
             let mut start = 0;
             for part in parts {
                 let end = start + part.cols;
                 let (from, to) = (start.max(column), end.min(column + width));
                 if from < to {
                     let at = from - column;
-                    pack::panel(
-                        pool.isa(),
-                        profile,
-                        out,
-                        at,
-                        part,
-                        block,
-                        from - start..to - start,
-                    );
+                    pack::panel(numerics, out, at, part, block, from - start..to - start);
                 }
                 start = end;
             }
@@ -117,10 +122,10 @@ impl Packed {
             parts.iter().all(|part| part.cols == cols),
             "widths of operands one below the other differ"
         );
-        self.shape(pool, profile, parts.iter().map(|part| part.rows), cols);
-        self.each_panel(pool, profile, |block, column, width, out| {
-            let line = out.len() / block.padded;
-            out[block.terms * line..].fill(0.0);
+        let made = self.shape(pool, profile, parts.iter().map(|part| part.rows), cols);
+        let numerics = made.numerics;
+        self.each_panel(pool, made, |block, column, width, out| {
+            let line = out.len() / numerics.words(block.padded);
             let mut start = 0;
             for part in parts {
                 // A block may hold terms of several parts.
@@ -128,22 +133,16 @@ impl Packed {
                 let to = (start + part.rows).min(block.first + block.terms);
                 if from < to {
                     let terms = to - from;
+                    // A part that another one follows is whole units.
                     let here = Block {
                         first: from - start,
                         terms,
-                        padded: terms,
+                        padded: terms.next_multiple_of(profile.depth_unit()),
                         before: 0,
                     };
-                    let out = &mut out[(from - block.first) * line..][..terms * line];
-                    pack::panel(
-                        pool.isa(),
-                        profile,
-                        out,
-                        0,
-                        part,
-                        here,
-                        column..column + width,
-                    );
+                    let above = numerics.words(from - block.first) * line;
+                    let out = &mut out[above..][..numerics.words(here.padded) * line];
+                    pack::panel(numerics, out, 0, part, here, column..column + width);
                 }
                 start += part.rows;
             }
@@ -159,10 +158,9 @@ impl Packed {
         (depth, cols): (usize, usize),
         row: impl Fn(usize, &mut [f32]) + Sync,
     ) {
-        self.shape(pool, profile, [depth], cols);
-        let (panel, units) = (self.blocking.panel, profile.depth_unit());
+        let Made { numerics, blocking } = self.shape(pool, profile, [depth], cols);
+        let (panel, units) = (blocking.panel, profile.depth_unit());
         let all = Shared::new(&mut self.data);
-        let blocking = self.blocking;
         pool.run(|| {
             (0..cols.div_ceil(panel)).into_par_iter().for_each_init(
                 Vec::new,
@@ -175,10 +173,11 @@ impl Packed {
                     }
                     let view = View::new(rows, width, depth).transposed();
                     for block in blocks(&[depth], blocking.depth, units) {
-                        let at = block.before * row_length(cols) + column * block.padded;
+                        let words = numerics.words(block.padded);
+                        let at = numerics.words(block.before) * row_length(cols) + column * words;
                         // SAFETY: panels are disjoint.
-                        let out = unsafe { all.slice(at, row_length(width) * block.padded) };
-                        pack::panel(pool.isa(), profile, out, 0, &view, block, 0..width);
+                        let out = unsafe { all.slice(at, row_length(width) * words) };
+                        pack::panel(numerics, out, 0, &view, block, 0..width);
                     }
                 },
             );
@@ -191,7 +190,7 @@ impl Packed {
         profile: Profile,
         segments: impl IntoIterator<Item = usize>,
         cols: usize,
-    ) {
+    ) -> Made {
         let unit = profile.depth_unit();
         self.segments.clear();
         for length in segments {
@@ -202,44 +201,45 @@ impl Packed {
             }
         }
         self.cols = cols;
-        self.blocking = pool.blocking();
-        self.profile = Some(profile);
-        let floats = Self::floats(profile, &self.segments, cols);
-        self.data.resize(floats, 0.0);
-    }
-
-    /// The profile that it is packed for.
-    pub(super) fn profile(&self) -> Option<Profile> {
-        self.profile
+        let made = Made {
+            numerics: pool.numerics(profile),
+            blocking: pool.blocking(profile),
+        };
+        self.made = Some(made);
+        let words = Self::words(made.numerics, &self.segments, cols);
+        self.data.resize(words);
+        made
     }
 
     /// Calls `fill(block, first column, columns, panel)` for every panel.
     fn each_panel(
         &mut self,
         pool: &Pool,
-        profile: Profile,
+        Made { numerics, blocking }: Made,
         fill: impl Fn(Block, usize, usize, &mut [f32]) + Sync,
     ) {
-        let blocking = self.blocking;
-        for block in blocks(&self.segments, blocking.depth, profile.depth_unit()) {
-            let at = block.before * row_length(self.cols);
-            let out = &mut self.data[at..][..block.padded * row_length(self.cols)];
-            panels(pool, out, block, self.cols, blocking.panel, &fill);
+        let row = row_length(self.cols);
+        let unit = numerics.profile.depth_unit();
+        for block in blocks(&self.segments, blocking.depth, unit) {
+            let words = numerics.words(block.padded);
+            let out = &mut self.data[numerics.words(block.before) * row..][..words * row];
+            panels(pool, out, block, words, self.cols, blocking.panel, &fill);
         }
     }
 }
 
-/// Calls `fill(block, first column, columns, panel)` for every panel of one block.
+/// Calls `fill(block, first column, columns, panel)` for every panel of one block of so many words.
 pub(super) fn panels(
     pool: &Pool,
     out: &mut [f32],
     block: Block,
+    words: usize,
     cols: usize,
     panel: usize,
     fill: &(impl Fn(Block, usize, usize, &mut [f32]) + Sync),
 ) {
     pool.run(|| {
-        out.par_chunks_mut(panel * block.padded)
+        out.par_chunks_mut(panel * words)
             .enumerate()
             .for_each(|(index, out)| {
                 let column = index * panel;

@@ -1,6 +1,6 @@
 //! Register tiles: up to `rows × columns` sums at once. Those of `f32-v1` are here.
 
-use crate::{Isa, Profile};
+use crate::{Isa, Numerics, Profile};
 
 /// Advances `C[r][j]` of one tile by `kc` terms: `A[r][k] = a[r · a_row + k · a_k]`,
 /// `B[k][j] = b[k · b_row + j]`, `C[r][j] = c[r · c_row + j]`; strides in elements. `first` starts
@@ -23,10 +23,11 @@ pub type Tile = unsafe fn(
     first: bool,
 );
 
-/// Most rows of a tile on `isa`; there is a tile for every smaller number too.
-pub(super) fn rows(isa: Isa) -> usize {
-    match isa {
-        Isa::Avx512 => 8,
+/// Rows that are computed at a time; there is a tile for every smaller number too.
+pub(super) fn rows(numerics: Numerics) -> usize {
+    match numerics.isa {
+        Isa::Amx if numerics.in_pairs() => super::bf16::amx::BLOCK_SIDE,
+        Isa::Avx512 | Isa::Amx => 8,
         Isa::Avx2 => 6,
         Isa::Scalar => 4,
     }
@@ -35,7 +36,7 @@ pub(super) fn rows(isa: Isa) -> usize {
 /// Widths of tiles on `isa`, widest first; the last is [`super::EDGE`].
 pub(super) fn widths(isa: Isa) -> &'static [usize] {
     match isa {
-        Isa::Avx512 => &[48, 32, 16],
+        Isa::Avx512 | Isa::Amx => &[48, 32, 16],
         Isa::Avx2 | Isa::Scalar => &[16],
     }
 }
@@ -44,7 +45,7 @@ pub(super) fn widths(isa: Isa) -> &'static [usize] {
 ///
 /// # Panics
 /// When there is none.
-pub(super) fn of(profile: Profile, isa: Isa, rows: usize, columns: usize) -> Tile {
+pub(super) fn of(Numerics { profile, isa }: Numerics, rows: usize, columns: usize) -> Tile {
     macro_rules! by_rows {
         ($tile:ident, $vectors:literal, $($rows:literal)*) => {
             match rows {
@@ -61,9 +62,9 @@ pub(super) fn of(profile: Profile, isa: Isa, rows: usize, columns: usize) -> Til
     {
         use x86::{avx2, avx512};
         match (isa, columns) {
-            (Isa::Avx512, 48) => return by_rows!(avx512, 3, 1 2 3 4 5 6 7 8),
-            (Isa::Avx512, 32) => return by_rows!(avx512, 2, 1 2 3 4 5 6 7 8),
-            (Isa::Avx512, 16) => return by_rows!(avx512, 1, 1 2 3 4 5 6 7 8),
+            (Isa::Avx512 | Isa::Amx, 48) => return by_rows!(avx512, 3, 1 2 3 4 5 6 7 8),
+            (Isa::Avx512 | Isa::Amx, 32) => return by_rows!(avx512, 2, 1 2 3 4 5 6 7 8),
+            (Isa::Avx512 | Isa::Amx, 16) => return by_rows!(avx512, 1, 1 2 3 4 5 6 7 8),
             (Isa::Avx2, 16) => return by_rows!(avx2, 2, 1 2 3 4 5 6),
             _ => {}
         }

@@ -3,14 +3,20 @@
 //! Operands are bf16 numbers, held as f32. K is taken in blocks of [`BLOCK`], padded with +0; in a
 //! block, every element of C is two chains from +0, one over the even and one over the odd k, and
 //! then `c = c + (even + odd)`, all in the arithmetic of [`crate::bf16`]. One AMX `tdpbf16ps` is
-//! exactly that; [`tile`] gives the same bits from f32 fma with FTZ and DAZ set.
+//! exactly that (`amx`); [`tile`] gives the same bits from f32 fma with FTZ and DAZ set.
 //!
 //! A tile that kept two accumulators for every element would need twice the registers, so it goes
 //! over a block twice: the even chains, which wait in a buffer on the stack, then the odd ones.
 
+pub(crate) mod amx;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod pairs;
 pub mod reference;
+mod self_test;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+
+pub use self_test::{Verdict, verdict};
 
 use crate::Isa;
 use crate::bf16::{add_flushed, fma_flushed};
@@ -20,10 +26,10 @@ pub const BLOCK: usize = 32;
 
 pub use super::tile::Tile;
 
-/// Rows of the tallest tile on `isa`.
+/// Rows of the tallest tile of f32 numbers on `isa`.
 pub fn rows(isa: Isa) -> usize {
     match isa {
-        Isa::Avx512 => 8,
+        Isa::Avx512 | Isa::Amx => 8,
         Isa::Avx2 => 6,
         Isa::Scalar => 4,
     }
@@ -32,7 +38,7 @@ pub fn rows(isa: Isa) -> usize {
 /// Columns of the tiles on `isa`, widest first.
 pub fn columns(isa: Isa) -> &'static [usize] {
     match isa {
-        Isa::Avx512 => &[48, 32, 16],
+        Isa::Avx512 | Isa::Amx => &[48, 32, 16],
         Isa::Avx2 | Isa::Scalar => &[16],
     }
 }
@@ -41,7 +47,7 @@ pub fn columns(isa: Isa) -> &'static [usize] {
 pub fn tile(isa: Isa, rows: usize, columns: usize) -> Option<Tile> {
     match isa {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => match columns {
+        Isa::Avx512 | Isa::Amx => match columns {
             48 => tall::<3>(rows),
             32 => tall::<2>(rows),
             16 => tall::<1>(rows),

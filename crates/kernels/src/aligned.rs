@@ -1,0 +1,64 @@
+//! Buffers whose first element begins a cache line: a vector or a tile's row that straddles two lines costs
+//! twice to load.
+
+use std::ops::{Deref, DerefMut};
+
+/// Elements of a cache line.
+const LINE: usize = 16;
+
+#[repr(align(64))]
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    _elements: [f32; LINE],
+}
+
+const ZERO: Line = Line {
+    _elements: [0.0; LINE],
+};
+
+/// A growable buffer of f32.
+#[derive(Debug, Default)]
+pub(crate) struct Aligned {
+    lines: Vec<Line>,
+    length: usize,
+}
+
+impl Aligned {
+    /// A buffer of no elements.
+    pub(crate) const fn new() -> Self {
+        Self {
+            lines: Vec::new(),
+            length: 0,
+        }
+    }
+
+    /// Makes it `length` elements long; new ones are +0.
+    pub(crate) fn resize(&mut self, length: usize) {
+        self.lines.resize(length.div_ceil(LINE), ZERO);
+        self.length = length;
+    }
+
+    /// The first `length` elements, of which there are then at least so many.
+    pub(crate) fn at_least(&mut self, length: usize) -> &mut [f32] {
+        if self.length < length {
+            self.resize(length);
+        }
+        &mut self[..length]
+    }
+}
+
+impl Deref for Aligned {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // SAFETY: lines are arrays of f32 without gaps, and there are enough of them.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.length) }
+    }
+}
+
+impl DerefMut for Aligned {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.length) }
+    }
+}
