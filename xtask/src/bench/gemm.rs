@@ -32,13 +32,14 @@ fn ours(name: &str, arguments: &str) -> Entrant {
 
 /// Multiply-adds in registers: what no product can outrun.
 fn peak(threads: usize, tag: &'static str) -> Contest {
-    let peak = |isa| ours(&format!("registers, {isa}"), &limit(threads)).on(isa);
     Contest {
         section: "gemm".to_owned(),
         subject: format!("machine's limit, {}", plural(threads)),
         tags: vec![tag, "peak"],
         model: None,
-        sides: ["avx2", "avx512", "amx"].map(peak).into(),
+        sides: ["avx2", "avx512", "amx"]
+            .map(|isa| registers(threads, isa))
+            .into(),
         questions: (0..3)
             .map(|side| Question::alone(Measure::Speed, side))
             .collect(),
@@ -48,8 +49,9 @@ fn peak(threads: usize, tag: &'static str) -> Contest {
     }
 }
 
-fn limit(threads: usize) -> String {
-    format!("--peak --threads {threads}")
+fn registers(threads: usize, isa: &'static str) -> Entrant {
+    let arguments = format!("--peak --threads {threads}");
+    ours(&format!("registers, {isa}"), &arguments).on(isa)
 }
 
 fn products([m, n, k]: [usize; 3], threads: usize, mut tags: Vec<&'static str>) -> Contest {
@@ -69,9 +71,10 @@ fn products([m, n, k]: [usize; 3], threads: usize, mut tags: Vec<&'static str>) 
             ours("f32-v1", &shape),
             ours("f32-v1, B packed once", &format!("{shape} --packed")),
             peer("f32"),
-            ours("registers, avx512", &limit(threads)).on("avx512"),
+            registers(threads, "avx512"),
             ours("bf16-v1", &format!("{shape} --profile bf16-v1")),
             peer("bf16"),
+            registers(threads, "amx"),
         ],
         questions: vec![
             Question::speed(0, 2).at_least(0.95, 1.0),
@@ -79,6 +82,8 @@ fn products([m, n, k]: [usize; 3], threads: usize, mut tags: Vec<&'static str>) 
             Question::speed(0, 3),
             Question::speed(2, 3),
             Question::speed(4, 5),
+            Question::speed(4, 6),
+            Question::speed(5, 6),
         ],
         rate: RATE,
         work: (TURN * threads / (2 * m * n * k)).max(3),

@@ -36,17 +36,27 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
             _ => train::contests(),
         });
     }
-    let all: Vec<_> = contests.iter().map(|c| (c.section.clone(), 1)).collect();
+    let all: Vec<String> = contests.iter().map(|c| c.section.clone()).collect();
     let contests = options.choose(contests)?;
+    let mut sections: Vec<&str> = contests.iter().map(|c| c.section.as_str()).collect();
+    // A section of the document is one run, not rows of several.
+    let count = |section: &&str| {
+        let chosen = contests.iter().filter(|c| c.section == **section);
+        (chosen.count(), all.iter().filter(|s| s == section).count())
+    };
+    let part = |section: &&&str| matches!(count(section), (chosen, whole) if chosen < whole);
+    if let Some(section) = sections.iter().find(part).filter(|_| options.write) {
+        return Err(format!(
+            "--write is for whole sections, and this would run a part of `{section}`"
+        ));
+    }
+    sections.dedup();
     let python = prepare(&contests, &machine)?;
     let versions = machine::versions(&python)?;
     let command = format!("cargo xtask bench {}", arguments.join(" "));
-    let mut sections: Vec<&str> = contests.iter().map(|c| c.section.as_str()).collect();
-    sections.dedup();
     for section in sections {
         let mut rows = Vec::new();
-        let ours: Vec<_> = contests.iter().filter(|c| c.section == section).collect();
-        for contest in &ours {
+        for contest in contests.iter().filter(|c| c.section == section) {
             rows.extend(contest.run(&python, &machine, options.turns, options.work)?);
         }
         let result = record::Section {
@@ -59,12 +69,6 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
         print!("{}", result.markdown());
         result.save()?;
         if options.write {
-            let whole = all.iter().filter(|(name, _)| name == section).count() == ours.len();
-            if !whole {
-                return Err(format!(
-                    "{section}: only a part was run, so the documents keep what they have"
-                ));
-            }
             result.write()?;
         }
     }

@@ -213,7 +213,7 @@ fn limits(bound: Option<Bound>) -> (Option<f64>, Option<f64>) {
 /// The table of some rows.
 pub(super) fn markdown(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| what | ours | against | ours ÷ theirs: median of turns (least–most) | at least | stretch | |\n|---|---|---|---|---|---|---|\n",
+        "| what | ours | against | ratio, or value: median of turns (least–most) | at least | stretch | |\n|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
         writeln!(text, "{}", row.markdown()).unwrap_or_default();
