@@ -94,6 +94,8 @@ class Rotary(nn.Module):
 
     @staticmethod
     def turn(x, cosine, sine):
+        # Under autocast queries and keys come in bf16; f32 tables would lift the whole turn to f32.
+        cosine, sine = cosine.to(x.dtype), sine.to(x.dtype)
         first, second = x.chunk(2, dim=-1)
         return torch.cat((first * cosine - second * sine, second * cosine + first * sine), dim=-1)
 
@@ -157,7 +159,8 @@ class Llama(nn.Module):
         logits_BTV = self.head(self.norm(x_BTD))
         if targets_BT is None:
             return logits_BTV
-        return functional.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten())
+        # The loss is always taken in f32, whatever autocast gave the logits.
+        return functional.cross_entropy(logits_BTV.flatten(0, 1).float(), targets_BT.flatten())
 
     def _places(self):
         """Yields (published name, our parameter, rows of it or None for all of it)."""

@@ -2,13 +2,18 @@
 
     python peers/torch_bench.py --size S --mode eager --threads 2              told what to do on stdin
     python peers/torch_bench.py --size S --mode eager --threads 2 --steps 10   ten steps, then exits
+    python peers/torch_bench.py --size S --mode compile --precision bf16       under bf16 autocast
 
 After warm-up it prints one JSON line with "event": "ready". Each line `go N` on stdin makes it run N
 steps and print one JSON line with "event": "steps"; between them it waits and computes nothing, so
 that a bench can let two programs take turns in one run. It exits with 0 when stdin ends.
 
-One step: next-token loss of a batch of random tokens in f32, backward, clip to norm 1, fused AdamW.
-The clock covers all of it, `loss.item()` included, but not the making of the batch.
+One step: next-token loss of a batch of random tokens (weights and loss in f32; the products in bf16
+where autocast says so), backward, clip to norm 1, fused AdamW. The clock covers all of it,
+`loss.item()` included, but not the making of the batch.
+
+Peak memory is told twice: of the whole process, and of the steps after warm-up alone, which leaves
+out what compiling took.
 """
 
 import argparse
@@ -30,6 +35,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", choices=sorted(SIZES), default="S")
     parser.add_argument("--mode", choices=("eager", "compile"), default="eager")
+    parser.add_argument("--precision", choices=("f32", "bf16"), default="f32")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--warm-up", type=int, default=3, help="steps before the first clock")
     parser.add_argument("--steps", type=int, help="run so many and exit, without reading stdin")
@@ -38,6 +44,28 @@ def arguments():
 
 def say(**fields):
     print(json.dumps(fields), flush=True)
+
+
+def peak_mib():
+    # ru_maxrss is in KiB on Linux.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def forget_peak():
+    """Lets the kernel's high-water mark start again from what is held now, where it can."""
+    try:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+    except OSError:
+        pass
+
+
+def peak_since_mib():
+    try:
+        with open("/proc/self/status") as file:
+            return next(int(line.split()[1]) // 1024 for line in file if line.startswith("VmHWM:"))
+    except OSError:
+        return peak_mib()
 
 
 def main():
@@ -64,7 +92,8 @@ def main():
         tokens = torch.randint(vocabulary, (batch, sequence + 1))
         inputs, targets = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
         start = time.perf_counter()
-        loss = loss_of(inputs, targets)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.precision == "bf16"):
+            loss = loss_of(inputs, targets)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -90,16 +119,18 @@ def main():
             median_ms=round(1e3 * median, 2),
             tokens_per_second=round(batch * sequence / median, 1),
             gflops=round(token_flops * batch * sequence / median / 1e9, 1),
-            # ru_maxrss is in KiB on Linux.
-            peak_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            peak_rss_mib=max(whole_peak, peak_mib()),
+            step_peak_mib=peak_since_mib(),
         )
 
     start = time.perf_counter()
     for _ in range(max(1, options.warm_up)):
         step()
+    whole_peak = peak_mib()
+    forget_peak()
     say(
         event="ready",
-        engine=f"torch {torch.__version__} {options.mode}",
+        engine=f"torch {torch.__version__} {options.mode} {options.precision}",
         size=options.size,
         threads=options.threads,
         parameters=parameters,

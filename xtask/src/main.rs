@@ -19,7 +19,7 @@ cargo xtask COMMAND
   test             every test: Rust, page, browser
   check            formatting, lints, crate edges, file sizes, documents
   peers            PyTorch, transformers and tokenizers beside us (needs Python 3.11)
-  bench train      our training step against PyTorch's, alternating
+  bench            products, training steps, scoring, against PyTorch and transformers, in turn (--help)
   web              build the report page (needs Node 20.19)
 ";
 

@@ -3,6 +3,12 @@
 //! `step_rate --size S|M --threads N [--groups G] [--micro-batch M] [--profile P]` prints a `ready` line, then for
 //! each line `go N` on standard input runs N whole steps (gradient, clip, AdamW, state digest) and
 //! prints one JSON line with their times. `peers/torch_bench.py` speaks the same.
+//!
+//! It also tells what evidence costs. `digest_ms` is the state digest that every step takes, timed again on
+//! its own; `record_ms` is what a run adds around a step, spread over the steps of a segment: the batch's
+//! digest, the rows of the metrics, the ledger (`record`). `digest_share` is both over a step with both.
+
+mod record;
 
 use glasswork_data::Batch;
 use glasswork_kernels::{Isa, Pool};
@@ -60,10 +66,19 @@ fn main() {
             digest: Digest([0; 32]),
         };
         let start = Instant::now();
-        stepper.step(&mut state, &batch).expect("tokens fit");
-        start.elapsed().as_secs_f64() * 1e3
+        let outcome = stepper.step(&mut state, &batch).expect("tokens fit");
+        let step = start.elapsed();
+        let start = Instant::now();
+        let digest = state.digest(stepper.engine());
+        let digest_time = start.elapsed();
+        assert_eq!(digest, outcome.row.state_digest);
+        let times = [step, digest_time].map(|time| time.as_secs_f64() * 1e3);
+        (times, outcome.row, batch.tokens)
     };
-    step();
+    let (_, row, some_tokens) = step();
+    let record_ms = record::milliseconds(&row, &some_tokens);
+    let whole_peak = peak_mib();
+    forget_peak();
     println!("{{\"event\":\"ready\",\"isa\":\"{}\"}}", isa.name());
     let tokens = run.tokens_per_step() as f64;
     for line in std::io::stdin().lock().lines() {
@@ -74,16 +89,33 @@ fn main() {
         else {
             break;
         };
-        let times: Vec<f64> = (0..count).map(|_| step()).collect();
-        let mut sorted = times.clone();
-        sorted.sort_by(f64::total_cmp);
-        let median = sorted[sorted.len() / 2];
-        let rate = tokens / median * 1e3;
-        println!(
-            "{{\"event\":\"steps\",\"ms\":{times:?},\"median_ms\":{median:.1},\"tokens_per_second\":{rate:.1},\"gflops\":{:.1},\"peak_rss_mib\":{}}}",
-            rate * flops as f64 / 1e9,
-            peak_mib()
+        let times: Vec<[f64; 2]> = (0..count).map(|_| step().0).collect();
+        let steps: Vec<f64> = times.iter().map(|[step, _]| *step).collect();
+        let (step_ms, digest_ms) = (
+            median(steps.clone()),
+            median(times.iter().map(|[_, digest]| *digest).collect()),
         );
+        let rate = tokens / step_ms * 1e3;
+        let flops = rate * flops as f64 / 1e9;
+        let share = (digest_ms + record_ms) / (step_ms + record_ms);
+        let peak = peak_mib();
+        println!(
+            "{{\"event\":\"steps\",\"ms\":{steps:?},\"median_ms\":{step_ms:.1},\"tokens_per_second\":{rate:.1},\"gflops\":{flops:.1},\
+             \"digest_ms\":{digest_ms:.2},\"record_ms\":{record_ms:.3},\"digest_share\":{share:.5},\
+             \"peak_rss_mib\":{},\"step_peak_mib\":{peak}}}",
+            whole_peak.max(peak)
+        );
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    assert!(!values.is_empty(), "`go` wants at least one");
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len().is_multiple_of(2) {
+        f64::midpoint(values[middle - 1], values[middle])
+    } else {
+        values[middle]
     }
 }
 
@@ -111,4 +143,9 @@ fn peak_mib() -> u64 {
     line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok())
         .unwrap_or(0)
         / 1024
+}
+
+/// Lets the kernel's high-water mark start again from what is held now, where it can.
+fn forget_peak() {
+    drop(std::fs::write("/proc/self/clear_refs", "5"));
 }
