@@ -12,6 +12,8 @@
 //! Queries, keys and values lie in one buffer of rows `[queries | keys | values]`.
 
 mod head;
+#[cfg(target_arch = "x86_64")]
+mod pairs;
 mod softmax;
 
 use crate::gemm::View;
@@ -110,7 +112,7 @@ pub fn forward(
                 let (sequence, head) = (task / shape.heads, task % shape.heads);
                 let rows = |column| shape.rows(qkv, shape.row(), sequence, column);
                 let forward = Forward {
-                    numerics: pool.numerics(profile).by_fma(),
+                    numerics: pool.numerics(profile),
                     scale: shape.scale,
                     q: rows(head * shape.width),
                     k: rows(shape.key_column(shape.kv_head(head))),
@@ -171,7 +173,7 @@ pub fn backward(pool: &Pool, profile: Profile, shape: Shape, d_qkv: &mut [f32], 
             let statistics = (sequence * shape.heads + head) * shape.sequence;
             let of_output = |data| shape.rows(data, shape.out_row(), sequence, head * shape.width);
             let backward = Backward {
-                numerics: pool.numerics(profile).by_fma(),
+                numerics: pool.numerics(profile),
                 scale: shape.scale,
                 q: rows(head * shape.width),
                 k: rows(shape.key_column(kv_head)),

@@ -54,15 +54,6 @@ impl Numerics {
         self.profile == Profile::Bf16V1 && self.isa != Isa::Amx
     }
 
-    /// The same without AMX.
-    pub(crate) fn by_fma(self) -> Self {
-        let isa = match self.isa {
-            Isa::Amx => Isa::Avx512,
-            other => other,
-        };
-        Self { isa, ..self }
-    }
-
     /// Words of four bytes that `terms` terms of a sum take, whole units of the profile.
     pub(crate) fn words(self, terms: usize) -> usize {
         if self.in_pairs() { terms / 2 } else { terms }

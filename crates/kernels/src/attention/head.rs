@@ -22,6 +22,8 @@ pub(super) struct Scratch {
     out: Aligned,
     dk: Aligned,
     dv: Aligned,
+    #[cfg(target_arch = "x86_64")]
+    pub(super) pairs: super::pairs::Operands,
 }
 
 fn sized(buffer: &mut Aligned, length: usize) -> &mut [f32] {
@@ -231,6 +233,11 @@ impl Forward<'_> {
         l: &mut [f32],
         mut row: impl FnMut(usize, &[f32]),
     ) {
+        #[cfg(target_arch = "x86_64")]
+        if self.numerics.in_pairs() {
+            // SAFETY: only where AMX was found, and with it the features.
+            return unsafe { self.run_in_pairs(scratch, m, l, row) };
+        }
         let Numerics { profile, isa } = self.numerics;
         let lengths = Lengths::new(profile, &self.q);
         rows(self.numerics, &mut scratch.q, &self.q, lengths);
@@ -290,6 +297,11 @@ impl Backward<'_> {
         mut dk: impl FnMut(usize, &[f32]),
         mut dv: impl FnMut(usize, &[f32]),
     ) {
+        #[cfg(target_arch = "x86_64")]
+        if self.numerics.in_pairs() {
+            // SAFETY: as above.
+            return unsafe { self.run_in_pairs(scratch, dq, dk, dv) };
+        }
         let numerics = self.numerics;
         let Numerics { profile, isa } = numerics;
         let lengths = Lengths::new(profile, &self.q);

@@ -21,7 +21,7 @@ mod tile;
 mod view;
 
 pub(crate) use cover::{Left, Out, Panel, cover};
-pub(crate) use pack::transpose;
+pub(crate) use pack::{transpose, words_of};
 pub use packed::{Packed, Right};
 pub use view::View;
 

@@ -29,9 +29,12 @@ pub(super) fn panel(
     padding.fill(0.0);
     let count = columns.len();
     if b.col_stride == 1 {
-        for (k, line) in terms.chunks_exact_mut(width).enumerate() {
-            let start = (block.first + k) * b.row_stride + columns.start;
-            copy(&mut line[at..], &b.data[start..start + count]);
+        let start = block.first * b.row_stride + columns.start;
+        let source = (&b.data[start..], b.row_stride);
+        if numerics.rounds() {
+            rounded_lines(isa, &mut terms[at..], width, source, count, block.terms);
+        } else {
+            lines(isa, &mut terms[at..], width, source, count, block.terms);
         }
     } else {
         let start = block.first * b.row_stride + columns.start * b.col_stride;
@@ -52,7 +55,7 @@ pub(super) fn panel(
             line[end..].fill(0.0);
         }
     }
-    if numerics.rounds() {
+    if numerics.rounds() && b.col_stride != 1 {
         // Only what was just written: another operand may share the panel.
         for line in terms.chunks_exact_mut(width) {
             bf16::round_all(isa, &mut line[at..end]);
@@ -89,6 +92,38 @@ fn panel_of_pairs(_: &mut [f32], _: usize, _: &View, _: Block, _: Range<usize>) 
 pub(crate) fn words_of(buffer: &mut [f32]) -> &mut [u32] {
     // SAFETY: same size and alignment, and every bit pattern is a value of both types.
     unsafe { std::slice::from_raw_parts_mut(buffer.as_mut_ptr().cast(), buffer.len()) }
+}
+
+per_isa! {
+    /// `out[k · width + j]` is element `k · stride + j` of the source, for `k < terms`, `j < count`.
+    fn lines(out: &mut [f32], width: usize, source: (&[f32], usize), count: usize, terms: usize)
+        = lines_text::<false>
+}
+
+per_isa! {
+    /// The same, rounded to bf16.
+    fn rounded_lines(out: &mut [f32], width: usize, source: (&[f32], usize), count: usize, terms: usize)
+        = lines_text::<true>
+}
+
+#[inline(always)]
+fn lines_text<const ROUNDED: bool>(
+    out: &mut [f32],
+    width: usize,
+    (data, stride): (&[f32], usize),
+    count: usize,
+    terms: usize,
+) {
+    for (out, k) in out.chunks_mut(width).zip(0..terms) {
+        let source = &data[k * stride..][..count];
+        if ROUNDED {
+            for (out, &x) in out.iter_mut().zip(source) {
+                *out = bf16::rounded(x);
+            }
+        } else {
+            copy(out, source);
+        }
+    }
 }
 
 /// Short copies of a known length are a few moves; of an unknown one, a call.
@@ -144,11 +179,12 @@ pub(super) fn left(
         let out = &mut scratch[..rows.len() * stride];
         for (r, line) in out.chunks_exact_mut(stride).take(rows.len()).enumerate() {
             let source = &a.data[start + r * a.row_stride..][..block.terms];
-            line[..block.terms].copy_from_slice(source);
-            line[block.terms..block.padded].fill(0.0);
             if numerics.rounds() {
-                bf16::round_all(isa, &mut line[..block.terms]);
+                bf16::round_slice(isa, line, source);
+            } else {
+                line[..block.terms].copy_from_slice(source);
             }
+            line[block.terms..block.padded].fill(0.0);
         }
         return Left {
             pointer: out.as_ptr(),
@@ -190,7 +226,7 @@ fn left_of_pairs(scratch: &mut [f32], data: &[f32], a: &View, rows: usize, block
                 data,
                 stride: a.col_stride,
             };
-            pairs::left_across(out, words, lines, (block.terms, rows));
+            pairs::left_across(out, (words, words), lines, (block.terms, rows));
         }
     }
     Left {

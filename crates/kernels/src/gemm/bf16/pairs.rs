@@ -8,6 +8,7 @@
 //! where the profile writes 0x7fc0, which a product of it cannot show: its NaN are canonical when written.
 
 use super::amx::{SIDE, TILE, WORDS};
+use crate::gemm::View;
 use std::arch::x86_64::*;
 
 /// A matrix of f32 to read: rows `stride` elements apart.
@@ -17,9 +18,18 @@ pub(crate) struct Lines<'a> {
     pub(crate) stride: usize,
 }
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
+    /// A matrix whose rows are contiguous.
+    pub(crate) fn of(view: &View<'a>) -> Self {
+        assert_eq!(view.col_stride, 1, "rows of the view are contiguous");
+        Self {
+            data: view.data,
+            stride: view.row_stride,
+        }
+    }
+
     /// `columns` elements of row `row` from column `column` on; none beyond `rows` rows.
-    fn part(&self, row: usize, rows: usize, column: usize, columns: usize) -> &[f32] {
+    fn part(&self, row: usize, rows: usize, column: usize, columns: usize) -> &'a [f32] {
         if row < rows {
             &self.data[row * self.stride + column..][..columns]
         } else {
@@ -127,20 +137,21 @@ pub(crate) fn left_rows(out: &mut [u32], words: usize, x: Lines, (count, terms):
 }
 
 /// A, in tiles: words p of row i are rows 2p and 2p + 1 of column i of `x`, +0 beyond the last of `terms`
-/// rows. `out` has `words` words a row; the rows beyond `columns` of the last tile are +0.
+/// rows. Rows of `out` have room for `stride` words, of which `words` are written; the rows beyond
+/// `columns` of the last tile are +0.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 pub(crate) fn left_across(
     out: &mut [u32],
-    words: usize,
+    (stride, words): (usize, usize),
     x: Lines,
     (terms, columns): (usize, usize),
 ) {
     for (first, out) in (0..columns)
         .step_by(SIDE)
-        .zip(out.chunks_exact_mut(SIDE * words))
+        .zip(out.chunks_mut(SIDE * stride))
     {
         let width = SIDE.min(columns - first);
-        for (step, tile) in out.chunks_exact_mut(TILE).enumerate() {
+        for (step, tile) in out[..SIDE * words].chunks_exact_mut(TILE).enumerate() {
             let mut square = [_mm512_setzero_si512(); 16];
             for (i, line) in square.iter_mut().enumerate() {
                 let row = 2 * (WORDS * step + i);
