@@ -61,6 +61,18 @@ fn round_slice_text(out: &mut [f32], x: &[f32]) {
 }
 
 per_isa! {
+    /// `out[i]` is `x[i]` [`widen`]ed; the shorter length counts.
+    pub fn widen_slice(out: &mut [f32], x: &[u16]) = widen_slice_text
+}
+
+#[inline(always)]
+fn widen_slice_text(out: &mut [f32], x: &[u16]) {
+    for (out, &x) in out.iter_mut().zip(x) {
+        *out = widen(x);
+    }
+}
+
+per_isa! {
     /// Every element as [`rounded`], in place.
     pub(crate) fn round_all(x: &mut [f32]) = round_all_text
 }

@@ -8,7 +8,7 @@ use super::{BLOCK, softmax};
 use crate::aligned::Aligned;
 use crate::gemm::bf16::amx::{SIDE, TILE, WORDS};
 use crate::gemm::bf16::pairs::{self, Lines};
-use crate::gemm::{EDGE, Left, Out, Panel, View, cover, words_of};
+use crate::gemm::{EDGE, Elements, Left, Out, Panel, View, cover, words_of};
 use crate::{Numerics, Profile};
 
 /// Queries whose p and dS are kept for the sums over queries.
@@ -184,7 +184,8 @@ fn panel(b: &[f32], stride: usize) -> Panel {
 fn score_rows<'a>(buffer: &'a mut Aligned, p: &[f32], rows: usize, keys: usize) -> &'a [f32] {
     let out = buffer.at_least(BLOCK * keys / 2);
     let stride = Lengths::key_stride(keys);
-    let lines = Lines { data: p, stride };
+    let data = Elements::F32(p);
+    let lines = Lines { data, stride };
     pairs::left_rows(words_of(out), keys / 2, lines, (rows, keys));
     out
 }
@@ -194,7 +195,8 @@ fn score_rows<'a>(buffer: &'a mut Aligned, p: &[f32], rows: usize, keys: usize) 
 fn keep(buffer: &mut Aligned, p: &[f32], step: usize, keys: usize) {
     let out = &mut words_of(buffer.at_least(keys * KEPT / 2))[step * TILE..];
     let stride = Lengths::key_stride(keys);
-    let lines = Lines { data: p, stride };
+    let data = Elements::F32(p);
+    let lines = Lines { data, stride };
     pairs::left_across(out, (KEPT / 2, WORDS), lines, (BLOCK, keys));
 }
 

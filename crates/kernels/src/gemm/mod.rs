@@ -23,6 +23,7 @@ mod view;
 pub(crate) use cover::{Left, Out, Panel, cover};
 pub(crate) use pack::{transpose, words_of};
 pub use packed::{Packed, Right};
+pub(crate) use view::Elements;
 pub use view::View;
 
 use crate::aligned::Aligned;
@@ -319,6 +320,7 @@ impl<'a> Product<'a> {
                                 part.slice(start, (rows.len() - 1) * self.c_stride + width)
                             };
                             let mut c = Target::new(numerics, c, self.c_stride, width, beside);
+                            c.expect_next(width);
                             if !first {
                                 c.read();
                             }

@@ -5,7 +5,7 @@ use super::bf16::amx;
 use super::bf16::pairs::{self, Lines};
 use super::blocks::Block;
 use super::cover::Left;
-use super::{EDGE, View};
+use super::{EDGE, Elements, View};
 use crate::{Numerics, Profile, bf16};
 use std::ops::Range;
 
@@ -30,22 +30,22 @@ pub(super) fn panel(
     let count = columns.len();
     if b.col_stride == 1 {
         let start = block.first * b.row_stride + columns.start;
-        let source = (&b.data[start..], b.row_stride);
-        if numerics.rounds() {
-            rounded_lines(isa, &mut terms[at..], width, source, count, block.terms);
-        } else {
-            lines(isa, &mut terms[at..], width, source, count, block.terms);
+        let (out, stride, terms) = (&mut terms[at..], b.row_stride, block.terms);
+        match b.data.from(start) {
+            Elements::F32(data) if numerics.rounds() => {
+                rounded_lines(isa, out, width, (data, stride), count, terms);
+            }
+            Elements::F32(data) => lines(isa, out, width, (data, stride), count, terms),
+            Elements::Bf16(data) => widened_lines(isa, out, width, (data, stride), count, terms),
         }
     } else {
         let start = block.first * b.row_stride + columns.start * b.col_stride;
-        if b.row_stride == 1 {
-            let source = (b.data, start, b.col_stride);
-            transpose(isa, &mut terms[at..], width, source, count, block.terms);
-        } else {
-            for (k, line) in terms.chunks_exact_mut(width).enumerate() {
-                for (j, value) in line[at..at + count].iter_mut().enumerate() {
-                    *value = b.data[start + k * b.row_stride + j * b.col_stride];
-                }
+        assert_eq!(b.row_stride, 1, "rows or columns of a view are contiguous");
+        let (out, stride, terms) = (&mut terms[at..], b.col_stride, block.terms);
+        match b.data {
+            Elements::F32(data) => transpose(isa, out, width, (data, start, stride), count, terms),
+            Elements::Bf16(data) => {
+                transpose_bf16(isa, out, width, (data, start, stride), count, terms);
             }
         }
     }
@@ -67,7 +67,7 @@ pub(super) fn panel(
 fn panel_of_pairs(out: &mut [f32], width: usize, b: &View, block: Block, columns: Range<usize>) {
     let (out, shape) = (words_of(out), (width, block.padded / 2));
     let start = block.first * b.row_stride + columns.start * b.col_stride;
-    let data = &b.data[start..];
+    let data = b.data.from(start);
     // SAFETY: pairs are packed only where AMX was found, and with it what the packing needs.
     unsafe {
         if b.col_stride == 1 {
@@ -94,34 +94,56 @@ pub(crate) fn words_of(buffer: &mut [f32]) -> &mut [u32] {
     unsafe { std::slice::from_raw_parts_mut(buffer.as_mut_ptr().cast(), buffer.len()) }
 }
 
+/// What an operand may be made of.
+trait Element: Copy {
+    fn widened(self) -> f32;
+}
+
+impl Element for f32 {
+    #[inline(always)]
+    fn widened(self) -> f32 {
+        self
+    }
+}
+
+impl Element for u16 {
+    #[inline(always)]
+    fn widened(self) -> f32 {
+        // In products of bf16-v1 a subnormal is zero whether or not it is rounded to that.
+        bf16::widen(self)
+    }
+}
+
 per_isa! {
     /// `out[k · width + j]` is element `k · stride + j` of the source, for `k < terms`, `j < count`.
     fn lines(out: &mut [f32], width: usize, source: (&[f32], usize), count: usize, terms: usize)
-        = lines_text::<false>
+        = lines_text::<f32, false>
+}
+
+per_isa! {
+    /// The same from bf16 numbers.
+    fn widened_lines(out: &mut [f32], width: usize, source: (&[u16], usize), count: usize, terms: usize)
+        = lines_text::<u16, false>
 }
 
 per_isa! {
     /// The same, rounded to bf16.
     fn rounded_lines(out: &mut [f32], width: usize, source: (&[f32], usize), count: usize, terms: usize)
-        = lines_text::<true>
+        = lines_text::<f32, true>
 }
 
 #[inline(always)]
-fn lines_text<const ROUNDED: bool>(
+fn lines_text<T: Element, const ROUNDED: bool>(
     out: &mut [f32],
     width: usize,
-    (data, stride): (&[f32], usize),
+    (data, stride): (&[T], usize),
     count: usize,
     terms: usize,
 ) {
     for (out, k) in out.chunks_mut(width).zip(0..terms) {
-        let source = &data[k * stride..][..count];
-        if ROUNDED {
-            for (out, &x) in out.iter_mut().zip(source) {
-                *out = bf16::rounded(x);
-            }
-        } else {
-            copy(out, source);
+        for (out, &x) in out.iter_mut().zip(&data[k * stride..][..count]) {
+            let x = x.widened();
+            *out = if ROUNDED { bf16::rounded(x) } else { x };
         }
     }
 }
@@ -163,11 +185,13 @@ pub(super) fn left(
     let start = rows.start * a.row_stride + block.first * a.col_stride;
     let isa = numerics.isa;
     if numerics.in_pairs() {
-        return left_of_pairs(scratch, &a.data[start..], a, rows.len(), block);
+        return left_of_pairs(scratch, a.data.from(start), a, rows.len(), block);
     }
-    if readable(numerics, a) {
+    if let Elements::F32(data) = a.data
+        && readable(numerics, a)
+    {
         return Left {
-            pointer: a.data[start..].as_ptr(),
+            pointer: data[start..].as_ptr(),
             row: a.row_stride,
             term: 1,
             tile: None,
@@ -178,11 +202,13 @@ pub(super) fn left(
         let stride = block.padded + EDGE;
         let out = &mut scratch[..rows.len() * stride];
         for (r, line) in out.chunks_exact_mut(stride).take(rows.len()).enumerate() {
-            let source = &a.data[start + r * a.row_stride..][..block.terms];
-            if numerics.rounds() {
-                bf16::round_slice(isa, line, source);
-            } else {
-                line[..block.terms].copy_from_slice(source);
+            let first = start + r * a.row_stride;
+            match a.data.part(first..first + block.terms) {
+                Elements::F32(source) if numerics.rounds() => {
+                    bf16::round_slice(isa, line, source);
+                }
+                Elements::F32(source) => line[..block.terms].copy_from_slice(source),
+                Elements::Bf16(source) => bf16::widen_slice(isa, line, source),
             }
             line[block.terms..block.padded].fill(0.0);
         }
@@ -195,7 +221,11 @@ pub(super) fn left(
     }
     let tile = mr * block.padded;
     let out = &mut scratch[..rows.len().div_ceil(mr) * tile];
-    columns(out, a, start, rows.len(), block, mr);
+    let shape = (rows.len(), mr);
+    match a.data.from(start) {
+        Elements::F32(data) => columns(out, data, a, shape, block),
+        Elements::Bf16(data) => columns(out, data, a, shape, block),
+    }
     if numerics.rounds() {
         bf16::round_all(isa, out);
     }
@@ -208,7 +238,7 @@ pub(super) fn left(
 }
 
 #[cfg(target_arch = "x86_64")]
-fn left_of_pairs(scratch: &mut [f32], data: &[f32], a: &View, rows: usize, block: Block) -> Left {
+fn left_of_pairs(scratch: &mut [f32], data: Elements, a: &View, rows: usize, block: Block) -> Left {
     let words = block.padded / 2;
     let out = words_of(&mut scratch[..rows.next_multiple_of(amx::SIDE) * words]);
     // SAFETY: as in `panel_of_pairs`.
@@ -238,33 +268,42 @@ fn left_of_pairs(scratch: &mut [f32], data: &[f32], a: &View, rows: usize, block
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn left_of_pairs(_: &mut [f32], _: &[f32], _: &View, _: usize, _: Block) -> Left {
+fn left_of_pairs(_: &mut [f32], _: Elements, _: &View, _: usize, _: Block) -> Left {
     unreachable!("no AMX here")
 }
 
-/// Packs rows of a matrix that lies column by column into tiles `[padded][mr]`.
-fn columns(out: &mut [f32], a: &View, start: usize, rows: usize, block: Block, mr: usize) {
+/// Packs rows of a matrix that lies column by column into tiles `[padded][mr]`. Sixteen terms at a time,
+/// so that whole cache lines are read and written while they are near.
+fn columns<T: Element>(
+    out: &mut [f32],
+    data: &[T],
+    a: &View,
+    (rows, mr): (usize, usize),
+    block: Block,
+) {
+    const TERMS: usize = 16;
     let tile = mr * block.padded;
-    for k in 0..block.padded {
-        for (index, first) in (0..rows).step_by(mr).enumerate() {
-            let line = &mut out[index * tile + k * mr..][..mr];
-            let height = mr.min(rows - first);
-            if k >= block.terms {
-                line.fill(0.0);
-                continue;
-            }
-            let source = &a.data[start + k * a.col_stride + first * a.row_stride..];
-            if a.row_stride == 1 && height == 8 {
-                // The widest tile's rows, without a call for 32 bytes.
-                *line.first_chunk_mut::<8>().expect("eight rows") =
-                    *source.first_chunk().expect("eight rows");
-                continue;
-            }
-            line[height..].fill(0.0);
-            for (r, value) in line[..height].iter_mut().enumerate() {
-                *value = source[r * a.row_stride];
+    for first in (0..block.terms).step_by(TERMS) {
+        let terms = first..block.terms.min(first + TERMS);
+        for (row, out) in (0..rows).step_by(mr).zip(out.chunks_exact_mut(tile)) {
+            let height = mr.min(rows - row);
+            for (k, line) in terms.clone().zip(out[first * mr..].chunks_exact_mut(mr)) {
+                let source = &data[k * a.col_stride + row..];
+                if height == 8 {
+                    // The widest tile's rows, without a call for 32 bytes.
+                    let source: [T; 8] = *source.first_chunk().expect("eight rows");
+                    *line.first_chunk_mut::<8>().expect("eight rows") = source.map(T::widened);
+                    continue;
+                }
+                line[height..].fill(0.0);
+                for (value, &source) in line[..height].iter_mut().zip(source) {
+                    *value = source.widened();
+                }
             }
         }
+    }
+    for out in out.chunks_exact_mut(tile) {
+        out[block.terms * mr..].fill(0.0);
     }
 }
 
@@ -274,11 +313,17 @@ per_isa! {
         = transpose_text
 }
 
+per_isa! {
+    /// The same from bf16 numbers.
+    fn transpose_bf16(out: &mut [f32], out_stride: usize, source: (&[u16], usize, usize), lines: usize, length: usize)
+        = transpose_text
+}
+
 #[inline(always)]
-fn transpose_text(
+fn transpose_text<T: Element>(
     out: &mut [f32],
     out_stride: usize,
-    (data, start, stride): (&[f32], usize, usize),
+    (data, start, stride): (&[T], usize, usize),
     lines: usize,
     length: usize,
 ) {
@@ -292,7 +337,11 @@ fn transpose_text(
             if height == SIDE && width == SIDE {
                 let mut square = [[0.0_f32; SIDE]; SIDE];
                 for (i, line) in square.iter_mut().enumerate() {
-                    line.copy_from_slice(&data[start + (r + i) * stride + k..][..SIDE]);
+                    let source = &data[start + (r + i) * stride + k..];
+                    *line = source
+                        .first_chunk::<SIDE>()
+                        .expect("a whole line")
+                        .map(T::widened);
                 }
                 for j in 0..SIDE {
                     let target = &mut out[(k + j) * out_stride + r..][..SIDE];
@@ -303,7 +352,8 @@ fn transpose_text(
             } else {
                 for i in 0..height {
                     for j in 0..width {
-                        out[(k + j) * out_stride + r + i] = data[start + (r + i) * stride + k + j];
+                        let value = data[start + (r + i) * stride + k + j];
+                        out[(k + j) * out_stride + r + i] = value.widened();
                     }
                 }
             }

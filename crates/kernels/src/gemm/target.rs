@@ -2,8 +2,8 @@
 
 use super::cover::Out;
 use super::{EDGE, bf16::amx, pack::copy as copy_row};
-use crate::Numerics;
 use crate::aligned::Aligned;
+use crate::{Isa, Numerics};
 
 /// A panel of C: where it lies, or, for AMX, a copy of it. Tiles are whole, and loading one whose rows are
 /// a power of two apart would fall into one set of the first-level cache.
@@ -12,6 +12,7 @@ pub(super) struct Target<'a> {
     stride: usize,
     width: usize,
     copy: Option<&'a mut [f32]>,
+    isa: Isa,
 }
 
 impl<'a> Target<'a> {
@@ -32,20 +33,31 @@ impl<'a> Target<'a> {
             stride,
             width,
             copy,
+            isa: numerics.isa,
+        }
+    }
+
+    /// Asks for the lines of the next panel, `columns` further on, so that writing them need not wait.
+    pub(super) fn expect_next(&self, columns: usize) {
+        #[cfg(target_arch = "x86_64")]
+        for row in self.c.chunks(self.stride) {
+            for column in (0..self.width).step_by(EDGE) {
+                let next = row.as_ptr().wrapping_add(columns + column);
+                // SAFETY: a prefetch may go anywhere.
+                unsafe {
+                    std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_ET0 }>(
+                        next.cast(),
+                    )
+                };
+            }
         }
     }
 
     /// Takes what C holds.
     pub(super) fn read(&mut self) {
-        let copied = self.width.next_multiple_of(EDGE);
         if let Some(copy) = &mut self.copy {
-            for (from, to) in self
-                .c
-                .chunks(self.stride)
-                .zip(copy.chunks_exact_mut(copied))
-            {
-                copy_row(to, &from[..self.width]);
-            }
+            let row = self.width.next_multiple_of(EDGE);
+            rows(self.isa, copy, row, self.c, self.stride, self.width);
         }
     }
 
@@ -65,15 +77,21 @@ impl<'a> Target<'a> {
 
     /// Gives C the sums.
     pub(super) fn write(self) {
-        let copied = self.width.next_multiple_of(EDGE);
         if let Some(copy) = self.copy {
-            for (to, from) in self
-                .c
-                .chunks_mut(self.stride)
-                .zip(copy.chunks_exact(copied))
-            {
-                copy_row(to, &from[..self.width]);
-            }
+            let row = self.width.next_multiple_of(EDGE);
+            rows(self.isa, self.c, self.stride, copy, row, self.width);
         }
+    }
+}
+
+per_isa! {
+    /// Copies the first `width` elements of each row.
+    fn rows(out: &mut [f32], out_row: usize, from: &[f32], from_row: usize, width: usize) = rows_text
+}
+
+#[inline(always)]
+fn rows_text(out: &mut [f32], out_row: usize, from: &[f32], from_row: usize, width: usize) {
+    for (out, from) in out.chunks_mut(out_row).zip(from.chunks(from_row)) {
+        copy_row(out, &from[..width]);
     }
 }

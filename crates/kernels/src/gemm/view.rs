@@ -1,9 +1,52 @@
 //! Matrices to read.
 
-/// A matrix to read: `rows × cols` at any strides (in elements) within `data`.
+use crate::bf16;
+use std::ops::Range;
+
+/// What a matrix is made of; a number is an f32 either way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Elements<'a> {
+    F32(&'a [f32]),
+    /// bf16 numbers as their bits.
+    Bf16(&'a [u16]),
+}
+
+impl<'a> Elements<'a> {
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Self::F32(x) => x.len(),
+            Self::Bf16(x) => x.len(),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn part(self, range: Range<usize>) -> Self {
+        match self {
+            Self::F32(x) => Self::F32(&x[range]),
+            Self::Bf16(x) => Self::Bf16(&x[range]),
+        }
+    }
+
+    /// From element `start` on; nothing beyond the end.
+    #[inline(always)]
+    pub(crate) fn from(self, start: usize) -> Self {
+        self.part(start.min(self.len())..self.len())
+    }
+
+    #[inline(always)]
+    fn at(self, index: usize) -> f32 {
+        match self {
+            Self::F32(x) => x[index],
+            Self::Bf16(x) => bf16::widen(x[index]),
+        }
+    }
+}
+
+/// A matrix to read: `rows × cols` at any strides (in elements) within `data`. Its elements are f32, or
+/// bf16 numbers, which every profile takes as the f32 of the same value.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    pub(super) data: &'a [f32],
+    pub(super) data: Elements<'a>,
     pub(super) rows: usize,
     pub(super) cols: usize,
     pub(super) row_stride: usize,
@@ -19,11 +62,23 @@ impl<'a> View<'a> {
         Self::strided(data, rows, cols, cols)
     }
 
+    /// A row-major matrix of bf16 numbers, given as their bits, that fills `data`.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    pub fn bf16(data: &'a [u16], rows: usize, cols: usize) -> Self {
+        Self::of(Elements::Bf16(data), rows, cols, cols)
+    }
+
     /// A row-major matrix whose rows start `row_stride` elements apart.
     ///
     /// # Panics
     /// When the last element lies outside `data`.
     pub fn strided(data: &'a [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
+        Self::of(Elements::F32(data), rows, cols, row_stride)
+    }
+
+    fn of(data: Elements<'a>, rows: usize, cols: usize, row_stride: usize) -> Self {
         if rows > 0 && cols > 0 {
             assert!(
                 (rows - 1) * row_stride + cols <= data.len(),
@@ -60,14 +115,21 @@ impl<'a> View<'a> {
         self.cols
     }
 
-    /// One row of a row-major matrix.
+    /// One row of a row-major matrix of f32.
+    ///
+    /// # Panics
+    /// When it is another matrix.
     pub(crate) fn row(&self, row: usize) -> &'a [f32] {
         debug_assert_eq!(self.col_stride, 1);
-        &self.data[row * self.row_stride..][..self.cols]
+        let Elements::F32(data) = self.data else {
+            panic!("a matrix of f32");
+        };
+        &data[row * self.row_stride..][..self.cols]
     }
 
     #[inline(always)]
     pub(super) fn at(&self, row: usize, col: usize) -> f32 {
-        self.data[row * self.row_stride + col * self.col_stride]
+        let index = row * self.row_stride + col * self.col_stride;
+        self.data.at(index)
     }
 }

@@ -1,6 +1,6 @@
 //! Operands for AMX: words of two bf16 numbers, consecutive terms, the even one in the lower half.
 //!
-//! A matrix of f32 whose rows run along the terms becomes A by rounding alone ([`left_rows`]); one whose
+//! A matrix whose rows run along the terms becomes A by rounding alone ([`left_rows`]); one whose
 //! rows run across them becomes B by interleaving two rows ([`right_across`]); the other two, B from rows
 //! along the terms and A from rows across them, are the same words transposed.
 //!
@@ -8,13 +8,13 @@
 //! where the profile writes 0x7fc0, which a product of it cannot show: its NaN are canonical when written.
 
 use super::amx::{SIDE, TILE, WORDS};
-use crate::gemm::View;
+use crate::gemm::{Elements, View};
 use std::arch::x86_64::*;
 
-/// A matrix of f32 to read: rows `stride` elements apart.
+/// A matrix to read: rows `stride` elements apart.
 #[derive(Clone, Copy)]
 pub(crate) struct Lines<'a> {
-    pub(crate) data: &'a [f32],
+    pub(crate) data: Elements<'a>,
     pub(crate) stride: usize,
 }
 
@@ -29,16 +29,19 @@ impl<'a> Lines<'a> {
     }
 
     /// `columns` elements of row `row` from column `column` on; none beyond `rows` rows.
-    fn part(&self, row: usize, rows: usize, column: usize, columns: usize) -> &'a [f32] {
+    #[inline(always)]
+    fn part(&self, row: usize, rows: usize, column: usize, columns: usize) -> Elements<'a> {
+        let first = row * self.stride + column;
         if row < rows {
-            &self.data[row * self.stride + column..][..columns]
+            self.data.part(first..first + columns)
         } else {
-            &[]
+            Elements::F32(&[])
         }
     }
 }
 
-/// Up to 16 elements, and +0 for the rest.
+/// Up to 16 numbers, and +0 for the rest.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn load(x: &[f32]) -> __m512 {
     let count = x.len().min(16);
@@ -47,24 +50,73 @@ fn load(x: &[f32]) -> __m512 {
     unsafe { _mm512_maskz_loadu_ps(mask, x.as_ptr()) }
 }
 
-/// 32 elements as words, in order; +0 beyond the end.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-fn pairs(x: &[f32]) -> __m512i {
-    let (low, high) = (load(x), load(x.get(16..).unwrap_or_default()));
-    as_integers(_mm512_cvtne2ps_pbh(high, low))
+/// Up to 32 bf16 numbers, and +0 for the rest.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn load_bf16(x: &[u16]) -> __m512i {
+    let mask = ((1_u64 << x.len().min(32)) - 1) as __mmask32;
+    // SAFETY: masked elements are not read.
+    unsafe { _mm512_maskz_loadu_epi16(mask, x.as_ptr().cast()) }
 }
 
-/// Words whose even terms are `even` and odd ones `odd`.
+/// Up to 16 bf16 numbers, and +0 for the rest.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn load_bf16_half(x: &[u16]) -> __m256i {
+    let mask = ((1_u32 << x.len().min(16)) - 1) as __mmask16;
+    // SAFETY: masked elements are not read.
+    unsafe { _mm256_maskz_loadu_epi16(mask, x.as_ptr().cast()) }
+}
+
+/// 32 numbers as words, in order; +0 beyond the end.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-fn interleaved(even: &[f32], odd: &[f32]) -> __m512i {
-    let halves = as_integers(_mm512_cvtne2ps_pbh(load(odd), load(even)));
-    // Number j of the lower half, then number j of the upper one.
-    let order: [u16; 32] = std::array::from_fn(|i| (i / 2 + 16 * (i % 2)) as u16);
+fn pairs(x: Elements) -> __m512i {
+    match x {
+        Elements::F32(x) => {
+            let (low, high) = (load(x), load(x.get(16..).unwrap_or_default()));
+            as_integers(_mm512_cvtne2ps_pbh(high, low))
+        }
+        Elements::Bf16(x) => load_bf16(x),
+    }
+}
+
+/// Number j of the lower half, then number j of the upper one.
+static INTERLEAVE: [u16; 32] = {
+    let mut order = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        order[i] = (i / 2 + 16 * (i % 2)) as u16;
+        i += 1;
+    }
+    order
+};
+
+/// Words whose even terms are up to 16 numbers `even`, and odd ones `odd`; +0 beyond their ends.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+fn interleaved(even: Elements, odd: Elements) -> __m512i {
+    let halves = match (even, odd) {
+        (Elements::F32(even), Elements::F32(odd)) => {
+            as_integers(_mm512_cvtne2ps_pbh(load(odd), load(even)))
+        }
+        (Elements::Bf16(even), odd) => {
+            let odd = match odd {
+                Elements::Bf16(odd) => odd,
+                // Beyond the last row there is nothing.
+                Elements::F32(_) => &[],
+            };
+            let low = _mm512_castsi256_si512(load_bf16_half(even));
+            _mm512_inserti64x4::<1>(low, load_bf16_half(odd))
+        }
+        (Elements::F32(_), Elements::Bf16(_)) => unreachable!("rows of one matrix"),
+    };
     // SAFETY: 64 bytes.
-    let order = unsafe { _mm512_loadu_si512(order.as_ptr().cast()) };
+    let order = unsafe { _mm512_loadu_si512((&raw const INTERLEAVE).cast()) };
     _mm512_permutexvar_epi16(order, halves)
 }
 
+#[inline]
 #[target_feature(enable = "avx512f")]
 fn as_integers(x: __m512bh) -> __m512i {
     // SAFETY: both are 64 bytes without a niche.
@@ -72,6 +124,7 @@ fn as_integers(x: __m512bh) -> __m512i {
 }
 
 /// The transpose of 16 × 16 words.
+#[inline]
 #[target_feature(enable = "avx512f")]
 fn transposed(rows: [__m512i; 16]) -> [__m512i; 16] {
     let zero = _mm512_setzero_si512();
@@ -114,6 +167,7 @@ fn transposed(rows: [__m512i; 16]) -> [__m512i; 16] {
     columns
 }
 
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn store(out: &mut [u32], values: __m512i) {
     let count = out.len().min(16);
@@ -127,11 +181,13 @@ fn store(out: &mut [u32], values: __m512i) {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 pub(crate) fn left_rows(out: &mut [u32], words: usize, x: Lines, (count, terms): (usize, usize)) {
     for r in 0..count {
-        let source = &x.data[r * x.stride..][..terms];
+        let source = x.part(r, count, 0, terms);
         let out = &mut out[r / SIDE * (SIDE * words) + r % SIDE * WORDS..];
         for step in 0..words / WORDS {
-            let source = source.get(2 * WORDS * step..).unwrap_or_default();
-            store(&mut out[TILE * step..][..WORDS], pairs(source));
+            store(
+                &mut out[TILE * step..][..WORDS],
+                pairs(source.from(2 * WORDS * step)),
+            );
         }
     }
 }
@@ -179,8 +235,10 @@ pub(crate) fn right_across(
         let odd = x.part(2 * p + 1, terms, 0, columns);
         let out = &mut out[p * stride..][..columns];
         for (index, out) in out.chunks_mut(16).enumerate() {
-            let [even, odd] = [even, odd].map(|x| x.get(16 * index..).unwrap_or_default());
-            store(out, interleaved(even, odd));
+            store(
+                out,
+                interleaved(even.from(16 * index), odd.from(16 * index)),
+            );
         }
     }
 }
