@@ -3,6 +3,7 @@
 //! `m = max`, `p = exp(x − m)`, `l = lanes(p)`; `loss = ln l − (x_target − m)`;
 //! `dx = (p ÷ l − onehot) · scale`, with `scale = f32(1 ÷ N)` for N counted targets of the step.
 
+use crate::operand::Stored;
 use crate::{Pool, lanes, math};
 use rayon::prelude::*;
 
@@ -12,6 +13,11 @@ pub const MASKED: u32 = u32::MAX;
 per_isa! {
     /// [`forward_backward`] of some rows on the calling thread.
     pub fn forward_backward_rows(logits: &mut [f32], losses: &mut [f32], targets: &[u32], width: usize, scale: f32) = rows_text
+}
+
+per_isa! {
+    /// [`forward_backward_rows`] whose gradient goes to rows of bf16 numbers; `logits` are used up.
+    pub fn forward_backward_bf16(d: &mut [u16], logits: &mut [f32], losses: &mut [f32], targets: &[u32], width: usize, scale: f32) = bf16_text
 }
 
 /// Largest element, NaN if any is NaN.
@@ -46,6 +52,18 @@ pub(crate) fn max(x: &[f32]) -> f32 {
     }
 }
 
+/// Turns a row of logits into p and returns its loss and l.
+#[inline(always)]
+fn unnormalised(row: &mut [f32], target: u32) -> (f32, f32) {
+    let m = max(row);
+    let at_target = row[target as usize] - m;
+    for x in row.iter_mut() {
+        *x = math::exp(*x - m);
+    }
+    let l = lanes::sum(row);
+    (math::ln(l) - at_target, l)
+}
+
 #[inline(always)]
 fn rows_text(logits: &mut [f32], losses: &mut [f32], targets: &[u32], width: usize, scale: f32) {
     for ((row, loss), &target) in logits.chunks_exact_mut(width).zip(losses).zip(targets) {
@@ -54,18 +72,39 @@ fn rows_text(logits: &mut [f32], losses: &mut [f32], targets: &[u32], width: usi
             *loss = 0.0;
             continue;
         }
-        let m = max(row);
-        let at_target = row[target as usize] - m;
-        for x in row.iter_mut() {
-            *x = math::exp(*x - m);
-        }
-        let l = lanes::sum(row);
-        *loss = math::ln(l) - at_target;
+        let l;
+        (*loss, l) = unnormalised(row, target);
         let p_target = row[target as usize];
         for p in row.iter_mut() {
             *p = (*p / l) * scale;
         }
         row[target as usize] = (p_target / l - 1.0) * scale;
+    }
+}
+
+#[inline(always)]
+fn bf16_text(
+    d: &mut [u16],
+    logits: &mut [f32],
+    losses: &mut [f32],
+    targets: &[u32],
+    width: usize,
+    scale: f32,
+) {
+    let rows = d.chunks_exact_mut(u16::stride(width));
+    let rows = rows.zip(logits.chunks_exact_mut(width));
+    for (((d, row), loss), &target) in rows.zip(losses).zip(targets) {
+        if target == MASKED {
+            d.fill(0);
+            *loss = 0.0;
+            continue;
+        }
+        let l;
+        (*loss, l) = unnormalised(row, target);
+        for (d, &p) in d.iter_mut().zip(&*row) {
+            *d = u16::of((p / l) * scale);
+        }
+        d[target as usize] = u16::of((row[target as usize] / l - 1.0) * scale);
     }
 }
 

@@ -29,6 +29,7 @@ pub mod gemm;
 mod isa;
 pub mod lanes;
 pub mod math;
+pub mod operand;
 mod pool;
 mod profile;
 pub mod rms_norm;

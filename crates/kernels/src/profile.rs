@@ -25,6 +25,11 @@ impl Profile {
         }
     }
 
+    /// Whether operands of products are rounded to bf16 as they enter.
+    pub fn rounds_operands(self) -> bool {
+        self == Self::Bf16V1
+    }
+
     /// Terms that a sum of a product takes at a time; inner lengths are padded to a multiple with +0.
     pub fn depth_unit(self) -> usize {
         match self {

@@ -2,22 +2,35 @@
 //!
 //! `r = 1 ÷ sqrt(lanes(x²) ÷ d + ε)`, `x̂ = x · r`, `y = x̂ · g`.
 
-use crate::{Pool, lanes, shared::Shared};
+use crate::operand::{Operand, RowsMut, Stored};
+use crate::{Isa, Pool, lanes, shared::Shared};
 use rayon::prelude::*;
 
+/// [`forward`] of some rows on the calling thread.
+pub fn forward_rows(isa: Isa, y: RowsMut, r: &mut [f32], x: &[f32], g: &[f32], epsilon: f32) {
+    match y {
+        RowsMut::F32(y) => forward_f32(isa, y, r, x, g, epsilon),
+        RowsMut::Bf16(y) => forward_bf16(isa, y, r, x, g, epsilon),
+    }
+}
+
 per_isa! {
-    /// [`forward`] of some rows on the calling thread.
-    pub fn forward_rows(y: &mut [f32], r: &mut [f32], x: &[f32], g: &[f32], epsilon: f32) = forward_text
+    fn forward_f32(y: &mut [f32], r: &mut [f32], x: &[f32], g: &[f32], epsilon: f32) = forward_text
+}
+
+per_isa! {
+    fn forward_bf16(y: &mut [u16], r: &mut [f32], x: &[f32], g: &[f32], epsilon: f32) = forward_text
 }
 
 #[inline(always)]
-fn forward_text(y: &mut [f32], r: &mut [f32], x: &[f32], g: &[f32], epsilon: f32) {
+fn forward_text<T: Stored>(y: &mut [T], r: &mut [f32], x: &[f32], g: &[f32], epsilon: f32) {
     let d = g.len();
-    for ((y, r), x) in y.chunks_exact_mut(d).zip(r).zip(x.chunks_exact(d)) {
+    let rows = y.chunks_exact_mut(T::stride(d));
+    for ((y, r), x) in rows.zip(r).zip(x.chunks_exact(d)) {
         let mean = lanes::dot(x, x) / d as f32;
         *r = 1.0 / (mean + epsilon).sqrt();
         for ((y, &x), &g) in y.iter_mut().zip(x).zip(g) {
-            *y = (x * *r) * g;
+            *y = T::of((x * *r) * g);
         }
     }
 }
@@ -30,7 +43,32 @@ pub fn forward(pool: &Pool, y: &mut [f32], r: &mut [f32], x: &[f32], g: &[f32], 
         y.par_chunks_mut(block * d)
             .zip(r.par_chunks_mut(block))
             .zip(x.par_chunks(block * d))
-            .for_each(|((y, r), x)| forward_rows(pool.isa(), y, r, x, g, epsilon));
+            .for_each(|((y, r), x)| forward_f32(pool.isa(), y, r, x, g, epsilon));
+    });
+}
+
+/// [`forward`] into rows that only products read.
+pub fn forward_operand(
+    pool: &Pool,
+    y: &mut Operand,
+    r: &mut [f32],
+    x: &[f32],
+    g: &[f32],
+    epsilon: f32,
+) {
+    let d = g.len();
+    let block = pool.block(r.len());
+    let isa = pool.isa();
+    pool.run(|| {
+        let parts = r.par_chunks_mut(block).zip(x.par_chunks(block * d));
+        match y.all_mut() {
+            RowsMut::F32(y) => parts
+                .zip(y.par_chunks_mut(block * d))
+                .for_each(|((r, x), y)| forward_f32(isa, y, r, x, g, epsilon)),
+            RowsMut::Bf16(y) => parts
+                .zip(y.par_chunks_mut(block * u16::stride(d)))
+                .for_each(|((r, x), y)| forward_bf16(isa, y, r, x, g, epsilon)),
+        }
     });
 }
 

@@ -1,74 +1,68 @@
 //! SwiGLU (Shazeer, arXiv 2002.05202): `h = silu(gate) · up`, `silu(x) = x · σ(x)`.
 
-use crate::{Isa, Pool, math};
-use rayon::prelude::*;
+use crate::operand::{RowsMut, Stored};
+use crate::{Isa, math};
 
 per_isa! {
-    fn forward_part(h: &mut [f32], gate: &[f32], up: &[f32]) = forward_text
+    fn forward_f32(h: &mut [f32], gate_up: &[f32], mlp: usize) = forward_text
+}
+
+per_isa! {
+    fn forward_bf16(h: &mut [u16], gate_up: &[f32], mlp: usize) = forward_text
 }
 
 #[inline(always)]
-fn forward_text(h: &mut [f32], gate: &[f32], up: &[f32]) {
-    for ((h, &gate), &up) in h.iter_mut().zip(gate).zip(up) {
-        *h = (gate * math::sigmoid(gate)) * up;
+fn forward_text<T: Stored>(h: &mut [T], gate_up: &[f32], mlp: usize) {
+    let rows = h.chunks_exact_mut(T::stride(mlp));
+    for (h, row) in rows.zip(gate_up.chunks_exact(2 * mlp)) {
+        let (gate, up) = row.split_at(mlp);
+        for ((h, &gate), &up) in h.iter_mut().zip(gate).zip(up) {
+            *h = T::of((gate * math::sigmoid(gate)) * up);
+        }
     }
 }
 
 /// `h = (gate · σ(gate)) · up` for rows `[gate | up]` of `2 · mlp`, on the calling thread.
-pub fn forward_rows(isa: Isa, h: &mut [f32], gate_up: &[f32], mlp: usize) {
-    for (h, row) in h.chunks_exact_mut(mlp).zip(gate_up.chunks_exact(2 * mlp)) {
-        let (gate, up) = row.split_at(mlp);
-        forward_part(isa, h, gate, up);
+pub fn forward_rows(isa: Isa, h: RowsMut, gate_up: &[f32], mlp: usize) {
+    match h {
+        RowsMut::F32(h) => forward_f32(isa, h, gate_up, mlp),
+        RowsMut::Bf16(h) => forward_bf16(isa, h, gate_up, mlp),
     }
-}
-
-/// Turns rows `[gate | up]` into their gradients in place; see [`backward`]. Uses `dh` up.
-pub fn backward_rows(isa: Isa, gate_up: &mut [f32], dh: &mut [f32], mlp: usize) {
-    for (row, dh) in gate_up
-        .chunks_exact_mut(2 * mlp)
-        .zip(dh.chunks_exact_mut(mlp))
-    {
-        let (gate, up) = row.split_at_mut(mlp);
-        backward_part(isa, dh, gate, up);
-        up.copy_from_slice(dh);
-    }
-}
-
-/// `h = (gate · σ(gate)) · up`, element by element.
-pub fn forward(pool: &Pool, h: &mut [f32], gate: &[f32], up: &[f32]) {
-    let block = pool.block(h.len());
-    pool.run(|| {
-        h.par_chunks_mut(block)
-            .zip(gate.par_chunks(block))
-            .zip(up.par_chunks(block))
-            .for_each(|((h, gate), up)| forward_part(pool.isa(), h, gate, up));
-    });
 }
 
 per_isa! {
-    fn backward_part(dh: &mut [f32], gate: &mut [f32], up: &[f32]) = backward_text
+    fn backward_f32(d: &mut [f32], gate_up: &[f32], dh: &[f32], mlp: usize) = backward_text
+}
+
+per_isa! {
+    fn backward_bf16(d: &mut [u16], gate_up: &[f32], dh: &[f32], mlp: usize) = backward_text
 }
 
 #[inline(always)]
-fn backward_text(dh: &mut [f32], gate: &mut [f32], up: &[f32]) {
-    for ((dh, gate), &up) in dh.iter_mut().zip(gate).zip(up) {
-        let s = math::sigmoid(*gate);
-        let silu = *gate * s;
-        // d silu = σ · (1 + x · (1 − σ))
-        let slope = s * gate.mul_add(1.0 - s, 1.0);
-        *gate = (*dh * up) * slope;
-        *dh *= silu;
+fn backward_text<T: Stored>(d: &mut [T], gate_up: &[f32], dh: &[f32], mlp: usize) {
+    let rows = d
+        .chunks_exact_mut(T::stride(2 * mlp))
+        .zip(gate_up.chunks_exact(2 * mlp))
+        .zip(dh.chunks_exact(mlp));
+    for ((d, row), dh) in rows {
+        let (gate, up) = row.split_at(mlp);
+        let (d_gate, d_up) = d.split_at_mut(mlp);
+        let inputs = gate.iter().zip(up).zip(dh);
+        for (((&gate, &up), &dh), (d_gate, d_up)) in inputs.zip(d_gate.iter_mut().zip(d_up)) {
+            let s = math::sigmoid(gate);
+            // d silu = σ · (1 + x · (1 − σ))
+            let slope = s * gate.mul_add(1.0 - s, 1.0);
+            *d_gate = T::of((dh * up) * slope);
+            *d_up = T::of(dh * (gate * s));
+        }
     }
 }
 
-/// Turns `dh` into the gradient of `up` and `gate` into its own gradient, in place:
+/// The gradients `[dgate | dup]` of rows `[gate | up]` of `2 · mlp` for `dh`, on the calling thread:
 /// `dgate = (dh · up) · (σ · fma(gate, 1 − σ, 1))`, `dup = dh · (gate · σ)`.
-pub fn backward(pool: &Pool, dh: &mut [f32], gate: &mut [f32], up: &[f32]) {
-    let block = pool.block(dh.len());
-    pool.run(|| {
-        dh.par_chunks_mut(block)
-            .zip(gate.par_chunks_mut(block))
-            .zip(up.par_chunks(block))
-            .for_each(|((dh, gate), up)| backward_part(pool.isa(), dh, gate, up));
-    });
+pub fn backward_rows(isa: Isa, d: RowsMut, gate_up: &[f32], dh: &[f32], mlp: usize) {
+    match d {
+        RowsMut::F32(d) => backward_f32(isa, d, gate_up, dh, mlp),
+        RowsMut::Bf16(d) => backward_bf16(isa, d, gate_up, dh, mlp),
+    }
 }

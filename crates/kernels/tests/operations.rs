@@ -1,8 +1,9 @@
 //! Every element-wise and row operation: same bits on every instruction set and any threads.
 
 use glasswork_kernels::adamw::{self, Coefficients};
+use glasswork_kernels::operand::RowsMut;
 use glasswork_kernels::rope::{self, Angles};
-use glasswork_kernels::{Isa, Pool, cross_entropy, elementwise, embedding, rms_norm, swiglu};
+use glasswork_kernels::{Isa, Pool, bf16, cross_entropy, elementwise, embedding, rms_norm, swiglu};
 use rayon::prelude::*;
 
 /// Reproducible values: ordinary ones, ±0, subnormals, large ones; with `wild`, infinities and NaN.
@@ -96,20 +97,31 @@ fn rotation_and_its_transpose() {
     }
 }
 
+/// Numbers stored as bf16, widened.
+fn widened(x: &[u16]) -> Vec<f32> {
+    x.iter().map(|&x| bf16::widen(x)).collect()
+}
+
 #[test]
 fn swiglu_forward_and_backward() {
-    for count in [1, 33, 4099] {
-        let (gate, up, dh) = (
-            values(count, 1, true),
-            values(count, 2, true),
-            values(count, 3, true),
-        );
+    for mlp in [1, 33, 412] {
+        let rows = 5;
+        let (gate_up, dh) = (values(rows * 2 * mlp, 1, true), values(rows * mlp, 3, true));
         same_everywhere("swiglu", |pool| {
-            let mut h = vec![0.0; count];
-            swiglu::forward(pool, &mut h, &gate, &up);
-            let (mut d_up, mut d_gate) = (dh.clone(), gate.clone());
-            swiglu::backward(pool, &mut d_up, &mut d_gate, &up);
-            vec![h, d_up, d_gate]
+            let isa = pool.isa();
+            let (mut h, mut d) = (vec![0.0; rows * mlp], vec![0.0; rows * 2 * mlp]);
+            swiglu::forward_rows(isa, RowsMut::F32(&mut h), &gate_up, mlp);
+            swiglu::backward_rows(isa, RowsMut::F32(&mut d), &gate_up, &dh, mlp);
+            let stride = mlp.next_multiple_of(2);
+            let (mut h_bf16, mut d_bf16) = (vec![0; rows * stride], vec![0; rows * 2 * mlp]);
+            swiglu::forward_rows(isa, RowsMut::Bf16(&mut h_bf16), &gate_up, mlp);
+            swiglu::backward_rows(isa, RowsMut::Bf16(&mut d_bf16), &gate_up, &dh, mlp);
+            let rounded = |x: &[f32]| x.iter().map(|&x| bf16::round(x)).collect::<Vec<u16>>();
+            for (row, exact) in h_bf16.chunks_exact(stride).zip(h.chunks_exact(mlp)) {
+                assert_eq!(row[..mlp], rounded(exact)[..], "stored rounded");
+            }
+            assert_eq!(d_bf16, rounded(&d), "gradients stored rounded");
+            vec![h, d, widened(&h_bf16), widened(&d_bf16)]
         });
     }
 }
@@ -131,7 +143,21 @@ fn loss_and_its_gradient() {
         same_everywhere("cross_entropy", |pool| {
             let (mut x, mut losses) = (logits.clone(), vec![0.0; rows]);
             cross_entropy::forward_backward(pool, &mut x, &mut losses, &targets, width, 1.0 / 29.0);
-            vec![x, losses]
+            let stride = width.next_multiple_of(2);
+            let (mut p, mut d) = (logits.clone(), vec![0; rows * stride]);
+            let mut again = vec![0.0; rows];
+            let isa = pool.isa();
+            let scale = 1.0 / 29.0;
+            cross_entropy::forward_backward_bf16(
+                isa, &mut d, &mut p, &mut again, &targets, width, scale,
+            );
+            assert_eq!(bits(&losses), bits(&again));
+            for (row, exact) in d.chunks_exact(stride).zip(x.chunks_exact(width)) {
+                for (&d, &exact) in row.iter().zip(exact) {
+                    assert_eq!(d, bf16::round(exact), "stored rounded");
+                }
+            }
+            vec![x, losses, widened(&d)]
         });
     }
 }

@@ -41,8 +41,8 @@ fn products_of_stored_bf16_are_those_of_its_values() {
                     c.iter().map(|x| x.to_bits()).collect::<Vec<u32>>()
                 };
                 let (a_view, b_view) = (
-                    turned(View::bf16(&a, ar, ac), turn_a),
-                    turned(View::bf16(&b, br, bc), turn_b),
+                    turned(View::bf16(&a, ar, ac, ac), turn_a),
+                    turned(View::bf16(&b, br, bc, bc), turn_b),
                 );
                 let of_values = product(
                     turned(View::new(&a_f32, ar, ac), turn_a),

@@ -1,6 +1,8 @@
 //! Buffers of one micro-batch, made once and reused for every step.
 
 use crate::ModelConfig;
+use glasswork_kernels::Profile;
+use glasswork_kernels::operand::Operand;
 
 /// A normed residual stream of n rows.
 #[derive(Debug, Default)]
@@ -8,7 +10,7 @@ pub(crate) struct Normed {
     /// Factors of the norm, `[n]`.
     pub(crate) r: Vec<f32>,
     /// `[n, d]`.
-    pub(crate) h: Vec<f32>,
+    pub(crate) h: Operand,
 }
 
 /// What the forward pass of one layer leaves for the backward pass besides its input; n rows each.
@@ -27,11 +29,11 @@ pub(crate) struct LayerActivations {
     /// Factors of the second norm, `[n]`.
     pub(crate) r2: Vec<f32>,
     /// Normed `x2`, `[n, d]`.
-    pub(crate) h2: Vec<f32>,
-    /// Gate before SiLU and up projection, `[n, 2 mlp]`; their gradients during the backward pass.
+    pub(crate) h2: Operand,
+    /// Gate before SiLU and up projection, `[n, 2 mlp]`.
     pub(crate) gate_up: Vec<f32>,
     /// SwiGLU's output, `[n, mlp]`.
-    pub(crate) act: Vec<f32>,
+    pub(crate) act: Operand,
 }
 
 /// All buffers of a micro-batch.
@@ -50,6 +52,8 @@ pub(crate) struct Activations {
     pub(crate) x: Vec<Vec<f32>>,
     /// Logits of one block of tokens, `[HEAD_ROWS, vocabulary]`.
     pub(crate) logits: Vec<f32>,
+    /// Their gradient where it is stored apart, because products read rounded numbers.
+    pub(crate) d_logits: Operand,
 }
 
 /// The activations around the head.
@@ -60,6 +64,8 @@ pub(crate) struct Head<'a> {
     pub(crate) normed: &'a Normed,
     /// Logits of one block of tokens.
     pub(crate) logits: &'a mut [f32],
+    /// Their gradient where it is stored apart.
+    pub(crate) d_logits: &'a mut Operand,
 }
 
 /// Gradients of activations; one set serves all layers.
@@ -73,6 +79,8 @@ pub(crate) struct Gradients {
     pub(crate) dqkv: Vec<f32>,
     /// Of SwiGLU's output, `[n, mlp]`.
     pub(crate) dact: Vec<f32>,
+    /// Of gate and up, `[n, 2 mlp]`.
+    pub(crate) dgate_up: Operand,
 }
 
 /// Tokens whose logits exist at one time.
@@ -91,21 +99,23 @@ impl Activations {
             x: self.x.last().expect(filled),
             normed: self.normed.last().expect(filled),
             logits: &mut self.logits,
+            d_logits: &mut self.d_logits,
         }
     }
 
     /// Makes all buffers as long as `rows` tokens need.
-    pub(crate) fn resize(&mut self, config: &ModelConfig, rows: usize) {
+    pub(crate) fn resize(&mut self, profile: Profile, config: &ModelConfig, rows: usize) {
         let (d, kv, mlp) = (config.hidden, config.kv_width(), config.mlp);
         let kept = config.layers - self.recomputed;
         self.layers.resize_with(kept, LayerActivations::default);
         for layer in &mut self.layers {
-            for buffer in [&mut layer.o, &mut layer.x2, &mut layer.h2] {
+            for buffer in [&mut layer.o, &mut layer.x2] {
                 buffer.resize(rows * d, 0.0);
             }
+            layer.h2.resize(profile, rows, d);
             layer.qkv.resize(rows * (d + 2 * kv), 0.0);
             layer.gate_up.resize(rows * 2 * mlp, 0.0);
-            layer.act.resize(rows * mlp, 0.0);
+            layer.act.resize(profile, rows, mlp);
             for buffer in [&mut layer.m, &mut layer.l] {
                 buffer.resize(rows * config.heads, 0.0);
             }
@@ -113,41 +123,54 @@ impl Activations {
         }
         self.normed.resize_with(kept + 1, Normed::default);
         for normed in &mut self.normed {
-            normed.h.resize(rows * d, 0.0);
+            normed.h.resize(profile, rows, d);
             normed.r.resize(rows, 0.0);
         }
         self.x.resize_with(config.layers + 1, Vec::new);
         for x in &mut self.x {
             x.resize(rows * d, 0.0);
         }
-        self.logits
-            .resize(HEAD_ROWS.min(rows) * config.vocabulary, 0.0);
+        let head_rows = HEAD_ROWS.min(rows);
+        self.logits.resize(head_rows * config.vocabulary, 0.0);
+        if profile.rounds_operands() {
+            self.d_logits.resize(profile, head_rows, config.vocabulary);
+        }
     }
 
     /// Bytes that [`Self::resize`] and [`Gradients::resize`] take for `rows` tokens.
-    pub(crate) fn bytes(config: &ModelConfig, rows: u64, recomputed: usize) -> u64 {
-        let (d, kv, mlp) = (
-            config.hidden as u64,
-            config.kv_width() as u64,
-            config.mlp as u64,
-        );
+    pub(crate) fn bytes(
+        profile: Profile,
+        config: &ModelConfig,
+        rows: usize,
+        recomputed: usize,
+    ) -> u64 {
+        let (d, kv, mlp) = (config.hidden, config.kv_width(), config.mlp);
+        let operand = |width| Operand::bytes(profile, rows, width);
+        let plain = |width: usize| 4 * (rows * width) as u64;
         let kept = (config.layers - recomputed) as u64;
-        let layer = 5 * d + 2 * kv + 3 * mlp + 2 * config.heads as u64 + 2;
-        let stream = (config.layers as u64 + 1) * d;
-        let gradients = 3 * d + 2 * kv + mlp;
-        let logits = rows.min(HEAD_ROWS as u64) * config.vocabulary as u64;
-        4 * (rows * (kept * layer + stream + d + 1 + gradients) + logits)
+        // qkv, o and x2; gate and up; the statistics of attention and of both norms.
+        let layer =
+            plain(3 * d + 2 * kv + 2 * mlp + 2 * config.heads + 2) + 2 * operand(d) + operand(mlp);
+        let stream = plain((config.layers + 1) * d) + operand(d) + plain(1);
+        let gradients = plain(3 * d + 2 * kv + mlp) + operand(2 * mlp);
+        let head_rows = rows.min(HEAD_ROWS);
+        let mut logits = 4 * (head_rows * config.vocabulary) as u64;
+        if profile.rounds_operands() {
+            logits += Operand::bytes(profile, head_rows, config.vocabulary);
+        }
+        kept * layer + stream + gradients + logits
     }
 }
 
 impl Gradients {
     /// Makes all buffers `rows` tokens long.
-    pub(crate) fn resize(&mut self, config: &ModelConfig, rows: usize) {
+    pub(crate) fn resize(&mut self, profile: Profile, config: &ModelConfig, rows: usize) {
         let (d, kv) = (config.hidden, config.kv_width());
         for buffer in [&mut self.dx, &mut self.dh] {
             buffer.resize(rows * d, 0.0);
         }
         self.dqkv.resize(rows * (d + 2 * kv), 0.0);
         self.dact.resize(rows * config.mlp, 0.0);
+        self.dgate_up.resize(profile, rows, 2 * config.mlp);
     }
 }

@@ -3,6 +3,7 @@
 use crate::engine::blocks;
 use crate::{Engine, ModelError, Parameters};
 use glasswork_kernels::gemm::{Beside, Packed, Start, View, gemm, gemm_stacked, gemm_then};
+use glasswork_kernels::operand::{RowsMut, rows_mut};
 use glasswork_kernels::rope::{self, Direction};
 use glasswork_kernels::{Pool, Profile, attention, cross_entropy, embedding, rms_norm, swiglu};
 
@@ -40,7 +41,8 @@ impl Engine {
             inputs.extend_from_slice(&row[..sequence]);
             targets.extend_from_slice(&row[1..]);
         }
-        self.gradients.resize(&self.config, inputs.len());
+        self.gradients
+            .resize(self.profile, &self.config, inputs.len());
         self.forward(weights, &inputs, sequence);
         self.head_backward(weights, &targets, scale, gradients, losses);
         for layer in (0..self.config.layers).rev() {
@@ -79,23 +81,47 @@ impl Engine {
         for rows in blocks(targets.len()) {
             let (count, range) = (rows.len(), rows.start * d..rows.end * d);
             let logits = &mut head.logits[..count * vocabulary];
-            let h = View::new(&head.normed.h[range.clone()], count, d);
+            let h = head.normed.h.view(rows.clone());
             let targets = &targets[rows.clone()];
-            gemm_then(
-                pool,
-                profile,
-                logits,
-                h,
-                &self.packed.head.forward,
-                [Beside::new(&mut losses[rows], 1)],
-                |first, logits, [losses]| {
-                    let targets = &targets[first..first + losses.len()];
-                    cross_entropy::forward_backward_rows(
-                        isa, logits, losses, targets, vocabulary, scale,
-                    );
-                },
-            );
-            let d_logits = View::new(logits, count, vocabulary);
+            let losses = Beside::new(&mut losses[rows], 1);
+            let forward = &self.packed.head.forward;
+            let d_logits = if profile.rounds_operands() {
+                let beside = [losses, head.d_logits.beside()];
+                gemm_then(
+                    pool,
+                    profile,
+                    logits,
+                    h,
+                    forward,
+                    beside,
+                    |first, x, [loss, d]| {
+                        let RowsMut::Bf16(d) = rows_mut(profile, d) else {
+                            unreachable!("the profile rounds operands");
+                        };
+                        let targets = &targets[first..first + loss.len()];
+                        cross_entropy::forward_backward_bf16(
+                            isa, d, x, loss, targets, vocabulary, scale,
+                        );
+                    },
+                );
+                head.d_logits.view(0..count)
+            } else {
+                gemm_then(
+                    pool,
+                    profile,
+                    logits,
+                    h,
+                    forward,
+                    [losses],
+                    |first, x, [loss]| {
+                        let targets = &targets[first..first + loss.len()];
+                        cross_entropy::forward_backward_rows(
+                            isa, x, loss, targets, vocabulary, scale,
+                        );
+                    },
+                );
+                View::new(logits, count, vocabulary)
+            };
             let dw = &mut gradients.data[self.layout.head.clone()];
             gemm(
                 pool,
@@ -124,7 +150,7 @@ impl Engine {
         let (slots, packed) = (&self.layout.layers[index], &self.packed.layers[index]);
         let shape = self.shape(self.config.sequence);
         let place = self.activations.place(index);
-        let layer = &mut self.activations.layers[place];
+        let layer = &self.activations.layers[place];
         let (x, normed) = (&self.activations.x[index], &self.activations.normed[place]);
         let g = &mut self.gradients;
         let rows = normed.r.len();
@@ -138,10 +164,13 @@ impl Engine {
             &mut g.dact,
             dy,
             &packed.down.backward,
-            [Beside::new(&mut layer.gate_up, 2 * mlp)],
-            |_, dact, [gate_up]| swiglu::backward_rows(isa, gate_up, dact, mlp),
+            [g.dgate_up.beside()],
+            |first, dact, [d]| {
+                let gate_up = &layer.gate_up[first * 2 * mlp..][..2 * dact.len()];
+                swiglu::backward_rows(isa, rows_mut(profile, d), gate_up, dact, mlp);
+            },
         );
-        let act = View::new(&layer.act, rows, mlp);
+        let act = layer.act.view(0..rows);
         let down = &mut dw[slots.down.clone()];
         gemm(
             pool,
@@ -152,8 +181,8 @@ impl Engine {
             act,
             Start::Continue,
         );
-        let d_gate_up = View::new(&layer.gate_up, rows, 2 * mlp);
-        let h2 = View::new(&layer.h2, rows, d);
+        let d_gate_up = g.dgate_up.view(0..rows);
+        let h2 = layer.h2.view(0..rows);
         let mut both = dw
             .get_disjoint_mut([slots.gate.clone(), slots.up.clone()])
             .expect("tensors do not overlap");
@@ -200,7 +229,7 @@ impl Engine {
         let (angles, way) = (&self.angles, Direction::Backward);
         rope::rotate(pool, &mut g.dqkv, width, shape.sequence, angles, way);
         let dqkv = View::new(&g.dqkv, rows, d + 2 * kv);
-        let h1 = View::new(&normed.h, rows, d);
+        let h1 = normed.h.view(0..rows);
         let mut all = dw
             .get_disjoint_mut([slots.q.clone(), slots.k.clone(), slots.v.clone()])
             .expect("tensors do not overlap");

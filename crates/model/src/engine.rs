@@ -5,7 +5,7 @@ use crate::activations::{Activations, Gradients, HEAD_ROWS};
 use crate::packed::PackedWeights;
 use crate::{Layout, ModelConfig, ModelError, Parameters};
 use glasswork_kernels::attention::Shape;
-use glasswork_kernels::gemm::{Beside, Start, View, gemm, gemm_then};
+use glasswork_kernels::gemm::{Beside, Start, gemm, gemm_then};
 use glasswork_kernels::rope::Angles;
 use glasswork_kernels::{Numerics, Pool, Profile, cross_entropy};
 use std::ops::Range;
@@ -79,8 +79,13 @@ impl Engine {
 
     /// Bytes of activations for a micro-batch of `sequences` whole sequences when the first
     /// `recomputed` layers are made again.
-    pub fn activation_bytes(config: &ModelConfig, sequences: u64, recomputed: usize) -> u64 {
-        Activations::bytes(config, sequences * config.sequence as u64, recomputed)
+    pub fn activation_bytes(
+        config: &ModelConfig,
+        profile: Profile,
+        sequences: usize,
+        recomputed: usize,
+    ) -> u64 {
+        Activations::bytes(profile, config, sequences * config.sequence, recomputed)
     }
 
     /// Packs `weights` for the passes that follow; to be called again whenever they change. The
@@ -123,16 +128,15 @@ impl Engine {
             "one target per input"
         );
         self.forward(weights, inputs, length);
-        let (d, vocabulary, isa) = (self.config.hidden, self.config.vocabulary, self.pool.isa());
+        let (vocabulary, isa) = (self.config.vocabulary, self.pool.isa());
         let head = self.activations.head();
         for rows in blocks(inputs.len()) {
-            let h = &head.normed.h[rows.start * d..rows.end * d];
             let targets = &targets[rows.clone()];
             gemm_then(
                 &self.pool,
                 self.profile,
                 &mut head.logits[..rows.len() * vocabulary],
-                View::new(h, rows.len(), d),
+                head.normed.h.view(rows.clone()),
                 &self.packed.head.forward,
                 [Beside::new(&mut losses[rows], 1)],
                 |first, logits, [losses]| {
@@ -208,16 +212,15 @@ impl Engine {
 
     /// Computes the logits of some rows into the logits buffer; returns how many elements.
     pub(crate) fn logits_of(&mut self, rows: Range<usize>) -> usize {
-        let (d, vocabulary) = (self.config.hidden, self.config.vocabulary);
+        let vocabulary = self.config.vocabulary;
         let count = rows.len() * vocabulary;
         let head = self.activations.head();
-        let h = &head.normed.h[rows.start * d..rows.end * d];
         gemm(
             &self.pool,
             self.profile,
             &mut head.logits[..count],
             vocabulary,
-            View::new(h, rows.len(), d),
+            head.normed.h.view(rows),
             &self.packed.head.forward,
             Start::Zero,
         );

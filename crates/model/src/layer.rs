@@ -8,6 +8,7 @@ use crate::packed::LayerWeights;
 use crate::{Engine, ModelConfig, Parameters};
 use glasswork_kernels::attention::Shape;
 use glasswork_kernels::gemm::{Beside, View, gemm_then};
+use glasswork_kernels::operand::{Operand, rows_mut};
 use glasswork_kernels::rope::{self, Angles, Direction};
 use glasswork_kernels::{Pool, Profile, attention, elementwise, embedding, rms_norm, swiglu};
 
@@ -31,7 +32,7 @@ struct LayerPass<'a> {
 
 impl LayerPass<'_> {
     /// From the layer's input `x` `[n, d]` and `h1`, that input normed, to all its activations.
-    fn activations(&self, layer: &mut LayerActivations, h1: &[f32], x: &[f32]) {
+    fn activations(&self, layer: &mut LayerActivations, h1: &Operand, x: &[f32]) {
         let (pool, profile, isa) = (self.pool, self.profile, self.pool.isa());
         let (d, kv, mlp) = (self.config.hidden, self.config.kv_width(), self.config.mlp);
         let (rows, sequence) = (layer.r2.len(), self.shape.sequence);
@@ -39,7 +40,7 @@ impl LayerPass<'_> {
             pool,
             profile,
             &mut layer.qkv,
-            View::new(h1, rows, d),
+            h1.view(0..rows),
             &self.packed.qkv.forward,
             [],
             |first, qkv, []| {
@@ -63,9 +64,10 @@ impl LayerPass<'_> {
             &mut layer.x2,
             View::new(&layer.o, rows, d),
             &self.packed.o.forward,
-            [Beside::new(&mut layer.h2, d), Beside::new(&mut layer.r2, 1)],
+            [layer.h2.beside(), Beside::new(&mut layer.r2, 1)],
             |first, x2, [h2, r2]| {
                 elementwise::add_rows(isa, x2, &x[first * d..][..x2.len()]);
+                let h2 = rows_mut(profile, h2);
                 rms_norm::forward_rows(isa, h2, r2, x2, self.norm2, self.config.norm_eps);
             },
         );
@@ -73,10 +75,12 @@ impl LayerPass<'_> {
             pool,
             profile,
             &mut layer.gate_up,
-            View::new(&layer.h2, rows, d),
+            layer.h2.view(0..rows),
             &self.packed.gate_up.forward,
-            [Beside::new(&mut layer.act, mlp)],
-            |_, gate_up, [act]| swiglu::forward_rows(isa, act, gate_up, mlp),
+            [layer.act.beside()],
+            |_, gate_up, [act]| {
+                swiglu::forward_rows(isa, rows_mut(profile, act), gate_up, mlp);
+            },
         );
     }
 
@@ -90,11 +94,12 @@ impl LayerPass<'_> {
             self.pool,
             self.profile,
             next.x,
-            View::new(&layer.act, layer.r2.len(), self.config.mlp),
+            layer.act.view(0..layer.r2.len()),
             &self.packed.down.forward,
-            [Beside::new(h, d), Beside::new(r, 1)],
+            [h.beside(), Beside::new(r, 1)],
             |first, x, [h, r]| {
                 elementwise::add_rows(isa, x, &x2[first * d..][..x.len()]);
+                let h = rows_mut(self.profile, h);
                 rms_norm::forward_rows(isa, h, r, x, next.gain, epsilon);
             },
         );
@@ -110,7 +115,7 @@ impl Engine {
         inputs: &[u32],
         length: usize,
     ) {
-        acts.resize(&self.config, inputs.len());
+        acts.resize(self.profile, &self.config, inputs.len());
         let table = &weights.data[self.layout.embedding.clone()];
         embedding::forward(
             &self.pool,
@@ -150,7 +155,8 @@ impl Engine {
         let place = acts.place(layer);
         let Normed { h, r } = &mut acts.normed[place];
         let gain = self.gain_before(weights, layer);
-        rms_norm::forward(&self.pool, h, r, &acts.x[layer], gain, self.config.norm_eps);
+        let (x, epsilon) = (&acts.x[layer], self.config.norm_eps);
+        rms_norm::forward_operand(&self.pool, h, r, x, gain, epsilon);
     }
 
     /// Gain of the norm that reads the input of `layer`, or the last layer's output.

@@ -39,8 +39,8 @@ impl Memory {
     /// The memory of `run`, whose model is `model`, computed by `numerics` and cut as `cut`.
     pub fn of(run: &RunConfig, model: &ModelConfig, numerics: Numerics, cut: Cut) -> Self {
         let parameters = 4 * Layout::new(model).elements() as u64;
-        let sequences = cut.micro_batch.min(run.training.batch) as u64;
-        let tokens = sequences * model.sequence as u64;
+        let sequences = cut.micro_batch.min(run.training.batch);
+        let tokens = sequences * model.sequence;
         // A binary tree over G groups holds one partial gradient a level, and the one being made.
         let levels = u64::from(run.training.reduction_groups.ilog2()) + 1;
         // Gradients of weights are products whose right operand is an activation.
@@ -50,10 +50,15 @@ impl Memory {
             packed: Engine::packed_bytes(model, numerics),
             optimizer: 2 * parameters,
             gradients: levels * parameters,
-            activations: Engine::activation_bytes(model, sequences, cut.recomputed),
+            activations: Engine::activation_bytes(
+                model,
+                numerics.profile,
+                sequences,
+                cut.recomputed,
+            ),
             program: PROGRAM
                 + TOKEN * model.vocabulary as u64
-                + gemm::view_bytes(numerics, tokens as usize, widest) as u64,
+                + gemm::view_bytes(numerics, tokens, widest) as u64,
         }
     }
 

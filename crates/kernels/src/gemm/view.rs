@@ -62,12 +62,13 @@ impl<'a> View<'a> {
         Self::strided(data, rows, cols, cols)
     }
 
-    /// A row-major matrix of bf16 numbers, given as their bits, that fills `data`.
+    /// A row-major matrix of bf16 numbers, given as their bits, whose rows start `row_stride` elements
+    /// apart.
     ///
     /// # Panics
-    /// As [`Self::new`].
-    pub fn bf16(data: &'a [u16], rows: usize, cols: usize) -> Self {
-        Self::of(Elements::Bf16(data), rows, cols, cols)
+    /// As [`Self::strided`].
+    pub fn bf16(data: &'a [u16], rows: usize, cols: usize, row_stride: usize) -> Self {
+        Self::of(Elements::Bf16(data), rows, cols, row_stride)
     }
 
     /// A row-major matrix whose rows start `row_stride` elements apart.

@@ -102,6 +102,7 @@ mod tests {
     use crate::bf16::{add_flushed, fma_flushed};
 
     type Terms = [f32; BLOCK];
+    type Element = dyn Fn(f32, &Terms, &Terms) -> f32;
 
     fn chain(first: usize, step: usize, start: f32, a: &Terms, b: &Terms) -> f32 {
         let terms = (first..BLOCK).step_by(step);
@@ -135,7 +136,7 @@ mod tests {
                 x
             }
         };
-        let wrong: [(&str, &dyn Fn(f32, &Terms, &Terms) -> f32); 6] = [
+        let wrong: [(&str, &Element); 6] = [
             (
                 "2^-126 - 0.75 * 2^-150",
                 &two_chains(
