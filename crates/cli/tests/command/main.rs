@@ -6,6 +6,7 @@
 mod corpus;
 mod errors;
 mod forger;
+mod golden;
 mod help;
 mod invariance;
 mod kill;
