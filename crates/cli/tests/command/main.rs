@@ -6,6 +6,7 @@
 mod corpus;
 mod errors;
 mod forger;
+mod from_the_page;
 mod golden;
 mod help;
 mod invariance;
