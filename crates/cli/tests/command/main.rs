@@ -4,6 +4,7 @@
 //! One test program, so that the release it works on is made once and linking is paid once.
 
 mod corpus;
+mod emulated;
 mod errors;
 mod forger;
 mod from_the_page;
