@@ -68,8 +68,8 @@ fn values(count: usize, seed: u64, style: Style) -> Vec<f32> {
                 (Style::Faint, 2..=9) => f32::from_bits(0x0000_7fff),
                 (Style::Faint, _) => unit * 4e-19,
                 (Style::Wild, 2) => unit * 1e30,
-                (Style::Wild, 3) if state % 7 == 0 => f32::NEG_INFINITY,
-                (Style::Wild, 4) if state % 7 == 0 => f32::NAN,
+                (Style::Wild, 3) if state.is_multiple_of(7) => f32::NEG_INFINITY,
+                (Style::Wild, 4) if state.is_multiple_of(7) => f32::NAN,
                 _ => unit,
             }
         })

@@ -110,6 +110,27 @@ fn replay_of_every_segment_with_other_settings_is_bitwise_equal() {
 }
 
 #[test]
+fn replay_of_a_bf16_segment_is_bitwise_equal() {
+    let trained = Trained::make(golden::of("bf16-v1", "2").prepared());
+    let copy = trained.copy();
+    let arguments = ["replay", "tiny", "--segments", "2", "--root", &trained.root];
+    let shape = ["--threads", "3", "--micro-batch", "1"];
+    let answer = Answer::of(&mut glasswork(
+        copy.path(),
+        &[&arguments[..], &shape].concat(),
+    ))
+    .exits(0);
+    assert!(
+        answer.out.contains("bitwise equal, state"),
+        "{}",
+        answer.out
+    );
+    let record = copy.path().join("tiny/attestations/replay-1-5-1.json");
+    let record = std::fs::read_to_string(record).expect("reads");
+    assert!(record.contains("\"bf16-v1\""), "{record}");
+}
+
+#[test]
 fn replay_of_a_sample_says_what_it_does_not_prove() {
     let trained = trained();
     let copy = trained.copy();
