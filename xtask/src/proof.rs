@@ -70,7 +70,7 @@ pub(crate) fn qemu() -> Result {
     // Cargo runs the kernels' own test programs under what this variable says.
     let runner = (
         "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER",
-        "qemu-x86_64 -cpu Haswell",
+        "qemu-x86_64 -cpu Haswell,-pcid,-x2apic,-tsc-deadline,-hle,-rtm,-invpcid",
     );
     for kernels in [
         &["--test", "operations"][..],
