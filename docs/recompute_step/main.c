@@ -1,4 +1,4 @@
-/* The first step of a run, from docs/numerics.md alone:
+/* The first step of a run, as docs/numerics.md defines it:
  *
  *     cc -std=c99 -O1 -ffp-contract=off -o recompute_step docs/recompute_step/main.c -lm
  *     ./recompute_step RELEASE

@@ -1,5 +1,5 @@
-//! `docs/recompute_step`, written from `docs/numerics.md` and sharing nothing with this program, gives
-//! the first step's bits.
+//! `docs/recompute_step`, which is `docs/numerics.md` in C and shares nothing with this program, gives the
+//! first step's bits.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
