@@ -1,4 +1,4 @@
-//! The developers' door: `cargo xtask demo | test | check | bench | web | peers`.
+//! The developers' door: `cargo xtask demo | test | check | digests | exhaustive | qemu | peers | bench | web`.
 //!
 //! Plain standard library, so that it compiles in seconds on a fresh machine.
 
@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod demo;
 mod peers;
+mod proof;
 mod shell;
 mod test;
 mod web;
@@ -18,6 +19,9 @@ cargo xtask COMMAND
   demo [OPTIONS]   build, then `glasswork demo`: the whole way on real text
   test             every test: Rust, page, browser
   check            formatting, lints, crate edges, file sizes, documents
+  digests          the tiny run's digests on every instruction set, against the committed ones
+  exhaustive       exp and ln of all 2^32 inputs (minutes)
+  qemu             program and kernels on an emulated processor (needs qemu-user)
   peers            PyTorch, transformers and tokenizers beside us (needs Python 3.11)
   bench            products, training steps, scoring, against PyTorch and transformers, in turn (--help)
   web              build the report page (needs Node 20.19)
@@ -30,6 +34,9 @@ fn main() -> ExitCode {
         Some("demo") => demo::run(&rest),
         Some("test") => test::run(),
         Some("check") => check::run(),
+        Some("digests") => proof::digests(),
+        Some("exhaustive") => proof::exhaustive(),
+        Some("qemu") => proof::qemu(),
         Some("peers") => peers::run(),
         Some("bench") => bench::run(&rest),
         Some("web") => web::build(),

@@ -18,8 +18,8 @@ mod keys;
 mod parse;
 mod raw;
 
-/// The numerics profiles that this format knows.
-pub const PROFILES: &[&str] = &["f32-v1"];
+/// The numerics profiles that this format knows; the first is what a run without the key gets.
+pub const PROFILES: &[&str] = &["f32-v1", "bf16-v1"];
 
 /// The largest configuration that is read: 1 MiB.
 const MAX_CONFIG: u64 = 1 << 20;

@@ -193,6 +193,12 @@ fn mistakes_name_key_and_line_and_what_to_do() {
         "run.toml line 4: profile: \"f32-v2\" is not known",
         "did you mean \"f32-v1\"?",
     );
+    refused(
+        "seed = 7",
+        "seed = 7\nprofile = \"fp64\"",
+        "run.toml line 4: profile: \"fp64\" is not known",
+        "known: f32-v1, bf16-v1",
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What can stop a training run.
 
+use glasswork_kernels::Profile;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -119,7 +120,10 @@ impl TrainError {
                 "the ledger was damaged or lost: restore it, or start a new directory with `-o DIR`; nothing was removed"
                     .to_owned(),
             ),
-            Self::Profile(_) => Some("this version computes `f32-v1`".to_owned()),
+            Self::Profile(_) => {
+                let known: Vec<_> = Profile::ALL.iter().map(|known| known.name()).collect();
+                Some(format!("this version computes {}", known.join(" and ")))
+            }
         }
     }
 }

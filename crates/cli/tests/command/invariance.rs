@@ -2,65 +2,62 @@
 
 use glasswork_kernels::Isa;
 
-use crate::corpus::{Answer, Corpus, Trained, copy, glasswork, trained};
+use crate::corpus::{Answer, Trained, glasswork, trained};
+use crate::golden::{self, Golden, Setting, trained_digest};
 
-/// The state after the 20 steps of the tiny run, on every machine.
-///
-/// Only a new profile version (or other data from `prep`, which is a new version of that) may
-/// change these: a change of kernels, engine or threads that does is a bug.
-const STATE: &str = "0c9a262ca92fca251b6a64dacd446ee1a7bc97e977bbbf47b0f18f2211016398";
-/// The same with the gradient summed in two groups, which is another computation.
-const STATE_OF_TWO_GROUPS: &str =
-    "c041eedddb0add0552d1243f9d25619d43768535dff344f0c43d65f275d74a23";
+/// Threads and micro-batches: each of 1, 2, 3 and 8 threads, each of one sequence, two, a number that
+/// does not divide the batch, and the whole batch. Every pair on every instruction set would cost
+/// minutes and meet no other code.
+const SHAPES: [(&str, &str); 4] = [("1", "6"), ("2", "1"), ("3", "4"), ("8", "2")];
 
-/// Trains a prepared copy once for each setting and insists on one digest.
-fn every_setting(corpus: &Corpus, digest: &str) {
-    let prepared = corpus.release();
+/// Trains the tiny run once for each setting and insists on the committed digest.
+fn every_setting(golden: Golden) {
+    let corpus = golden.prepared();
     for isa in Isa::available() {
-        for threads in ["1", "2", "3"] {
-            for micro_batch in ["1", "4", "6"] {
-                let name = format!("{}-{threads}-{micro_batch}", isa.name());
-                let release = corpus.path().join(&name);
-                copy(&prepared, &release);
-                let arguments = [
-                    "train",
-                    "run.toml",
-                    "--json",
-                    "-o",
-                    &name,
-                    "--threads",
-                    threads,
-                    "--micro-batch",
-                    micro_batch,
-                ];
-                let answer = Answer::of(
-                    glasswork(corpus.path(), &arguments).env("GLASSWORK_ISA", isa.name()),
-                );
-                assert_eq!(answer.exits(0).json()["state_digest"], digest, "{name}");
-                std::fs::remove_dir_all(release).expect("removes");
-            }
+        for (threads, micro_batch) in SHAPES {
+            let setting = Setting {
+                isa: isa.name(),
+                threads,
+                micro_batch,
+            };
+            let digest = trained_digest(&corpus, setting);
+            assert_eq!(digest, golden.digest, "{golden:?} by {setting:?}");
         }
     }
 }
 
 #[test]
-fn one_digest_over_threads_micro_batches_and_instruction_sets() {
-    let corpus = Corpus::new();
-    corpus.prep().exits(0);
-    every_setting(&corpus, STATE);
+fn one_digest_of_f32_over_threads_micro_batches_and_instruction_sets() {
+    every_setting(golden::of("f32-v1", "1"));
 }
 
 #[test]
-fn one_digest_with_two_reduction_groups() {
-    let corpus = Corpus::new().edit("reduction_groups = 1", "reduction_groups = 2");
-    corpus.prep().exits(0);
-    every_setting(&corpus, STATE_OF_TWO_GROUPS);
+fn one_digest_of_f32_with_two_reduction_groups() {
+    every_setting(golden::of("f32-v1", "2"));
+}
+
+#[test]
+fn one_digest_of_bf16_over_threads_micro_batches_and_instruction_sets() {
+    every_setting(golden::of("bf16-v1", "1"));
+}
+
+#[test]
+fn one_digest_of_bf16_with_two_reduction_groups() {
+    every_setting(golden::of("bf16-v1", "2"));
+}
+
+#[test]
+fn every_profile_and_grouping_is_another_computation() {
+    let mut digests: Vec<_> = golden::all().iter().map(|golden| golden.digest).collect();
+    digests.sort_unstable();
+    digests.dedup();
+    assert_eq!(digests.len(), 4);
 }
 
 #[test]
 fn replay_of_every_segment_with_other_settings_is_bitwise_equal() {
     let trained = trained();
-    assert_eq!(trained.state_digest, STATE);
+    assert_eq!(trained.state_digest, golden::of("f32-v1", "1").digest);
     let copy = trained.copy();
     for (isa, threads, micro_batch) in [(Isa::best(), "1", "1"), (Isa::available()[0], "3", "5")] {
         let arguments = [
@@ -113,6 +110,27 @@ fn replay_of_every_segment_with_other_settings_is_bitwise_equal() {
 }
 
 #[test]
+fn replay_of_a_bf16_segment_is_bitwise_equal() {
+    let trained = Trained::make(golden::of("bf16-v1", "2").prepared());
+    let copy = trained.copy();
+    let arguments = ["replay", "tiny", "--segments", "2", "--root", &trained.root];
+    let shape = ["--threads", "3", "--micro-batch", "1"];
+    let answer = Answer::of(&mut glasswork(
+        copy.path(),
+        &[&arguments[..], &shape].concat(),
+    ))
+    .exits(0);
+    assert!(
+        answer.out.contains("bitwise equal, state"),
+        "{}",
+        answer.out
+    );
+    let record = copy.path().join("tiny/attestations/replay-1-5-1.json");
+    let record = std::fs::read_to_string(record).expect("reads");
+    assert!(record.contains("\"bf16-v1\""), "{record}");
+}
+
+#[test]
 fn replay_of_a_sample_says_what_it_does_not_prove() {
     let trained = trained();
     let copy = trained.copy();
@@ -145,7 +163,13 @@ fn replay_of_a_sample_says_what_it_does_not_prove() {
 #[test]
 fn an_instruction_set_that_is_not_there_is_wrong_usage() {
     let trained: std::sync::Arc<Trained> = trained();
-    for isa in ["amx", "nonsense", ""] {
+    let names = Isa::available()
+        .iter()
+        .map(|isa| isa.name())
+        .collect::<Vec<_>>();
+    let known = ["avx2", "avx512", "amx"];
+    let missing = known.iter().filter(|isa| !names.contains(isa));
+    for isa in missing.chain(&["nonsense", "", "AVX2"]) {
         let mut command = glasswork(trained.corpus.path(), &["train", "run.toml"]);
         let answer = Answer::of(command.env("GLASSWORK_ISA", isa)).exits(2);
         assert!(

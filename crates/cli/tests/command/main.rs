@@ -4,8 +4,11 @@
 //! One test program, so that the release it works on is made once and linking is paid once.
 
 mod corpus;
+mod emulated;
 mod errors;
 mod forger;
+mod from_the_page;
+mod golden;
 mod help;
 mod invariance;
 mod kill;
