@@ -182,8 +182,17 @@ fn cases() -> Vec<Case> {
             let value_head = (heads + kv_heads + head % kv_heads) * width;
             wild.qkv[row * shape.row() + value_head + 1] = value;
         }
-        wild.d_o[(sequence - 5) * shape.out_row()] = f32::NEG_INFINITY;
+        for query in [2, sequence - 5] {
+            wild.d_o[query * shape.out_row()] = f32::NEG_INFINITY;
+        }
         cases.push(wild);
+        // Sums that are −0 after key 0, and which no other key, masked or not, turns into +0.
+        let mut vanishing = case(4.0);
+        for row in vanishing.qkv.chunks_exact_mut(shape.row()) {
+            row[(heads + kv_heads) * width..].fill(-0.0);
+        }
+        vanishing.qkv[(heads + kv_heads) * width..shape.row()].fill(-f32::from_bits(1));
+        cases.push(vanishing);
     }
     cases
 }
