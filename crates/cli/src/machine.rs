@@ -4,6 +4,7 @@ use crate::args::Compute;
 use crate::failure::Failure;
 use crate::output::bytes;
 use glasswork_data::Places;
+use glasswork_kernels::gemm::bf16::{Verdict, verdict};
 use glasswork_kernels::{Isa, Pool};
 use glasswork_model::{ModelConfig, ModelError};
 use glasswork_release::config::RunConfig;
@@ -21,7 +22,14 @@ pub(crate) fn pool(asked: Option<u16>) -> Result<Arc<Pool>, Failure> {
                 "unset GLASSWORK_ISA to use the best; every one gives the same bits",
             )
         })?,
-        Err(_) => Isa::best(),
+        Err(_) => {
+            if let Verdict::Fails(probe) = verdict() {
+                eprintln!(
+                    "this machine's AMX failed its start-up test ({probe}): products are computed by fma, the bits are the same"
+                );
+            }
+            Isa::best()
+        }
     };
     let threads = threads(asked);
     let pool = Pool::new(threads, isa).map_err(|error| {

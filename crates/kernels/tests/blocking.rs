@@ -25,18 +25,21 @@ const UNEVEN: Blocking = Blocking {
 /// Every instruction set with 1, 2, 3 and 8 threads and every blocking.
 fn pools() -> Vec<Pool> {
     let cuts = [
-        (1, SMALLEST),
-        (2, WHOLE),
-        (3, UNEVEN),
-        (8, SMALLEST),
-        (8, Blocking::default()),
+        (1, Some(SMALLEST)),
+        (2, Some(WHOLE)),
+        (3, Some(UNEVEN)),
+        (8, Some(SMALLEST)),
+        (8, None),
     ];
     Isa::available()
         .into_iter()
         .flat_map(|isa| {
             cuts.map(|(threads, blocking)| {
                 let pool = Pool::new(threads, isa).expect("threads");
-                pool.with_blocking(blocking)
+                match blocking {
+                    Some(blocking) => pool.with_blocking(blocking),
+                    None => pool,
+                }
             })
         })
         .collect()
@@ -109,7 +112,7 @@ fn every_cut(pools: &[Pool], (m, n, k): (usize, usize, usize), style: Style) {
                 let what = || {
                     format!(
                         "{profile} {m}×{n}×{k} {style:?} {pool:?} {:?}",
-                        pool.blocking()
+                        pool.blocking(profile)
                     )
                 };
                 let mut got = c.clone();
