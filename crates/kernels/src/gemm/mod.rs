@@ -256,9 +256,9 @@ impl<'a> Product<'a> {
                         let out = &mut packed[numerics.words(block.before) * row..][..words * row];
                         panels(
                             self.pool,
+                            numerics,
                             out,
                             block,
-                            words,
                             n,
                             blocking.panel,
                             &|block, column, width, out| {

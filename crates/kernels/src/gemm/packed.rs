@@ -223,27 +223,48 @@ impl Packed {
         for block in blocks(&self.segments, blocking.depth, unit) {
             let words = numerics.words(block.padded);
             let out = &mut self.data[numerics.words(block.before) * row..][..words * row];
-            panels(pool, out, block, words, self.cols, blocking.panel, &fill);
+            panels(pool, numerics, out, block, self.cols, blocking.panel, &fill);
         }
     }
 }
 
-/// Calls `fill(block, first column, columns, panel)` for every panel of one block of so many words.
+/// Panels that are filled together, and the terms at a time: rows of the source are then read in runs of
+/// some cache lines, not of one.
+const PANELS: usize = 4;
+const TERMS: usize = 32;
+
+/// Calls `fill(part of the block, first column, columns, that part of the panel)` until every panel of
+/// the block is filled.
 pub(super) fn panels(
     pool: &Pool,
+    numerics: Numerics,
     out: &mut [f32],
     block: Block,
-    words: usize,
     cols: usize,
     panel: usize,
     fill: &(impl Fn(Block, usize, usize, &mut [f32]) + Sync),
 ) {
+    let words = numerics.words(block.padded);
+    let together = |(index, out): (usize, &mut [f32])| {
+        let first = index * PANELS * panel;
+        for offset in (0..block.padded).step_by(TERMS) {
+            let part = Block {
+                first: block.first + offset,
+                terms: TERMS.min(block.terms.saturating_sub(offset)),
+                padded: TERMS.min(block.padded - offset),
+                before: 0,
+            };
+            let start = numerics.words(offset);
+            for (column, out) in (first..).step_by(panel).zip(out.chunks_mut(panel * words)) {
+                let width = out.len() / words;
+                let out = &mut out[start * width..][..numerics.words(part.padded) * width];
+                fill(part, column, panel.min(cols - column), out);
+            }
+        }
+    };
     pool.run(|| {
-        out.par_chunks_mut(panel * words)
+        out.par_chunks_mut(PANELS * panel * words)
             .enumerate()
-            .for_each(|(index, out)| {
-                let column = index * panel;
-                fill(block, column, panel.min(cols - column), out);
-            });
+            .for_each(together);
     });
 }

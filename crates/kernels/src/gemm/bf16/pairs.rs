@@ -202,19 +202,19 @@ pub(crate) fn left_across(
     x: Lines,
     (terms, columns): (usize, usize),
 ) {
-    for (first, out) in (0..columns)
-        .step_by(SIDE)
-        .zip(out.chunks_mut(SIDE * stride))
-    {
-        let width = SIDE.min(columns - first);
-        for (step, tile) in out[..SIDE * words].chunks_exact_mut(TILE).enumerate() {
+    // Along the rows first: whole cache lines are then read while they are near.
+    for step in 0..words / WORDS {
+        let groups = out.chunks_mut(SIDE * stride);
+        for (first, out) in (0..columns).step_by(SIDE).zip(groups) {
+            let width = SIDE.min(columns - first);
             let mut square = [_mm512_setzero_si512(); 16];
             for (i, line) in square.iter_mut().enumerate() {
                 let row = 2 * (WORDS * step + i);
                 let even = x.part(row, terms, first, width);
                 *line = interleaved(even, x.part(row + 1, terms, first, width));
             }
-            for (out, line) in tile.chunks_exact_mut(WORDS).zip(transposed(square)) {
+            let tile = out[step * TILE..][..TILE].chunks_exact_mut(WORDS);
+            for (out, line) in tile.zip(transposed(square)) {
                 store(out, line);
             }
         }
