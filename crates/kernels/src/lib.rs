@@ -24,15 +24,18 @@ pub mod bf16;
 pub mod cross_entropy;
 pub mod elementwise;
 pub mod embedding;
+pub mod gelu;
 pub mod gemm;
 mod isa;
 pub mod lanes;
+pub mod layer_norm;
 pub mod math;
 mod pool;
 mod profile;
 pub mod rms_norm;
 pub mod rope;
 mod shared;
+pub mod stored;
 pub mod swiglu;
 
 pub use isa::{Isa, UnknownIsa};
