@@ -11,6 +11,7 @@ pub(crate) use tensors::{LayerTensors, Linear, NormTensors, Orientation, Part, T
 
 use crate::ModelConfig;
 use glasswork_kernels::rope::Layout;
+use std::collections::BTreeMap;
 
 /// A family of decoders: how its files name the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,6 +188,11 @@ impl Decoder {
     pub fn forward_flops_per_token(&self, length: usize) -> u64 {
         let layer = 2 * self.layer_matmul_parameters() + 2 * (self.query_width() * length) as u64;
         self.layers as u64 * layer + 2 * (self.hidden * self.vocabulary) as u64
+    }
+
+    /// Name and shape of every tensor that a folder of this decoder holds, by name.
+    pub fn tensor_shapes(&self) -> BTreeMap<String, Vec<usize>> {
+        Tensors::new(self).shapes
     }
 
     /// The description of a model that this crate trains.

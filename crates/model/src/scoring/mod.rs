@@ -58,6 +58,12 @@ impl Sequence {
         self.context..self.inputs().len()
     }
 
+    fn counted_targets(&self) -> &[u32] {
+        let Range { start, end } = self.counted();
+        // Nothing where there are no tokens at all.
+        self.tokens.get(start + 1..end + 1).unwrap_or_default()
+    }
+
     /// How many targets count.
     pub fn targets(&self) -> usize {
         self.counted().len()
@@ -153,7 +159,7 @@ impl Scorer {
             let mut first = 0;
             for sequence in wave {
                 let counted = sequence.counted();
-                let targets = &sequence.tokens[1..][counted.clone()];
+                let targets = sequence.counted_targets();
                 let rows = first + counted.start..first + counted.end;
                 scores.push(Score::new(head.losses(&stream, rows, targets)));
                 first += sequence.inputs().len();
@@ -173,6 +179,39 @@ impl Scorer {
         let rows = stream.len() / self.checkpoint.decoder().hidden;
         let head = Head::load(&self.checkpoint, (&self.pool, self.profile));
         Ok(head.logits(&stream, 0..rows))
+    }
+
+    /// Reads and packs one layer in the middle, as scoring does with each: for whoever times it.
+    pub fn load_sample_layer(&mut self) {
+        let layers = &self.checkpoint.tensors().layers;
+        let numerics = (&*self.pool, self.profile);
+        let middle = &layers[layers.len() / 2];
+        self.weights
+            .load(&self.checkpoint, numerics, middle, &mut self.scratch);
+    }
+
+    /// Takes `count` made-up sequences of `length` inputs through that layer: for whoever times it.
+    ///
+    /// # Panics
+    /// When no layer was loaded.
+    pub fn run_sample_layer(&mut self, count: usize, length: usize) {
+        let decoder = self.checkpoint.decoder();
+        let rotation = decoder.rotation;
+        let angles = Angles::new(length, rotation.width, rotation.theta);
+        let values =
+            (0..count * length * decoder.hidden).map(|i| (i * 7919 % 2003) as f32 / 1e3 - 1.0);
+        let mut stream: Vec<f32> = values.collect();
+        let block = Block {
+            pool: &self.pool,
+            profile: self.profile,
+            decoder,
+            angles: &angles,
+            weights: &self.weights,
+        };
+        let lengths = std::iter::repeat_n(length, count);
+        for chunk in &chunks(lengths, count * length) {
+            block.run(&mut self.buffers, chunk, &mut stream);
+        }
     }
 
     fn check(&self, sequences: &[Sequence]) -> Result<(), ModelError> {
