@@ -11,4 +11,5 @@ mod invariance;
 mod kill;
 mod memory;
 mod room;
+mod score;
 mod tamper;
