@@ -112,7 +112,7 @@ pub fn erf(x: f32) -> f32 {
     let p = p.mul_add(t, -2.685_444_4e-2);
     let p = p.mul_add(t, 1.128_36e-1);
     let p = p.mul_add(t, -3.761_262_6e-1);
-    let p = p.mul_add(t, 1.128_379_1);
+    let p = p.mul_add(t, std::f32::consts::FRAC_2_SQRT_PI);
     let small = p * magnitude;
     // A NaN falls through the comparison to the last line.
     let z = if magnitude > 3.95 { 3.95 } else { magnitude };

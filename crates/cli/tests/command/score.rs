@@ -64,7 +64,7 @@ fn text_is_scored_by_the_byte_with_the_folders_tokenizer() {
     let bits = scored["bits_per_byte"].as_f64().expect("a number");
     assert!(bits > 0.5 && bits < 8.0, "{bits}");
     let whole = scored["log_likelihood"].as_f64().expect("a number");
-    let by_hand = -whole / 2_f64.ln() / (text.len() - 3) as f64;
+    let by_hand = -whole / std::f64::consts::LN_2 / (text.len() - 3) as f64;
     assert!((bits - by_hand).abs() < 1e-12);
     // Shorter windows see less before each token, and still predict every token once.
     let narrow = score(&corpus, &["--text", "text.txt", "--length", "4"], None);

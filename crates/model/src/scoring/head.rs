@@ -30,6 +30,9 @@ struct HeadBuffers {
     logits: Vec<f32>,
 }
 
+/// What is called with logits: the first one's row in the block, the rows, the same rows beside.
+type Then<'t> = &'t (dyn Fn(usize, &mut [f32], &mut [f32]) + Sync);
+
 impl<'a> Head<'a> {
     pub(super) fn load(checkpoint: &'a Checkpoint, (pool, profile): (&'a Pool, Profile)) -> Self {
         let tensors = checkpoint.tensors();
@@ -92,13 +95,7 @@ impl<'a> Head<'a> {
     }
 
     /// `then(first row, logits, the same rows of beside)` for the logits of some rows.
-    fn block(
-        &self,
-        stream: &[f32],
-        rows: Range<usize>,
-        beside: &mut [f32],
-        then: &(dyn Fn(usize, &mut [f32], &mut [f32]) + Sync),
-    ) {
+    fn block(&self, stream: &[f32], rows: Range<usize>, beside: &mut [f32], then: Then) {
         let (pool, isa) = (self.pool, self.pool.isa());
         let (decoder, norm) = (self.decoder, &self.norm);
         let (d, vocabulary) = (decoder.hidden, decoder.vocabulary);

@@ -104,7 +104,7 @@ pub(super) fn run(args: &ScoreArgs, output: &Output) -> Result<ExitCode, Failure
         tokens,
         log_likelihood,
         mean_loss,
-        perplexity: libm_exp(mean_loss),
+        perplexity: libm::exp(mean_loss),
         bytes: inputs.bytes,
         bits_per_byte: inputs
             .bytes
@@ -116,15 +116,6 @@ pub(super) fn run(args: &ScoreArgs, output: &Output) -> Result<ExitCode, Failure
     };
     output.result(&scored, || text(&scored));
     Ok(ExitCode::SUCCESS)
-}
-
-/// e^x, for display only.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a perplexity on a screen decides no bit"
-)]
-fn libm_exp(x: f64) -> f64 {
-    x.exp()
 }
 
 fn text(scored: &Scored) -> String {
