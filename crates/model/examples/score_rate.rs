@@ -1,7 +1,9 @@
 //! Our side of the scoring bench: `score_rate --model DIR [--threads N] [--profile P] [--batch 4] [--length 512]`.
 //!
 //! Scores made-up tokens once, prints a `ready` line, then for each line `go N` on standard input scores N
-//! batches and prints one JSON line with their times. `peers/score_bench.py` speaks the same.
+//! batches and prints one JSON line with their times. `peers/score_bench.py` speaks the same. The N batches
+//! are one job here and go through the layers together, as `glasswork score` takes a file: each is given the
+//! mean time. With `--apart` each is a pass of its own, which reads and packs every layer again.
 
 use glasswork_kernels::{Isa, Pool};
 use glasswork_model::scoring::{Cut, Sequence, Unwatched};
@@ -25,32 +27,33 @@ fn main() {
     });
     let pool = Arc::new(Pool::new(number("--threads", "2"), isa).expect("threads"));
     let profile = option("--profile", "bf16-v1").parse().expect("a profile");
+    let apart = arguments.iter().any(|argument| argument == "--apart");
     let (batch, length) = (number("--batch", "4"), number("--length", "512"));
     let checkpoint = Checkpoint::open(&PathBuf::from(option("--model", "."))).expect("a model");
     let vocabulary = checkpoint.decoder().vocabulary as u32;
     let flops = checkpoint.decoder().forward_flops_per_token(length);
     let mut scorer = Scorer::new(checkpoint, profile, pool);
     let cut = Cut {
-        chunk_rows: 2048.min(batch * length).max(length),
+        chunk_rows: 2048.max(length),
         wave_rows: usize::MAX,
     };
     let mut next = 1_u32;
-    let mut once = || {
+    let mut pass = |batches: usize| {
         let mut token = || {
             next = next.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (next >> 8) % vocabulary
         };
         // `length` inputs, and the last one's target.
-        let sequences: Vec<Sequence> = (0..batch)
+        let sequences: Vec<Sequence> = (0..batches * batch)
             .map(|_| Sequence::new((0..=length).map(|_| token()).collect()))
             .collect();
         let start = Instant::now();
         let scores = scorer.score(&sequences, cut, &Unwatched);
         let scores = scores.expect("tokens fit");
         assert!(scores.iter().all(|score| score.log_likelihood < 0.0));
-        start.elapsed().as_secs_f64() * 1e3
+        vec![start.elapsed().as_secs_f64() * 1e3 / batches as f64; batches]
     };
-    once();
+    pass(1);
     println!(
         "{{\"event\":\"ready\",\"isa\":\"{}\",\"profile\":\"{profile}\"}}",
         isa.name()
@@ -61,7 +64,11 @@ fn main() {
         let Some(count) = count.filter(|&count: &usize| count > 0) else {
             break;
         };
-        let times: Vec<f64> = (0..count).map(|_| once()).collect();
+        let times: Vec<f64> = if apart {
+            (0..count).flat_map(|_| pass(1)).collect()
+        } else {
+            pass(count)
+        };
         let mut sorted = times.clone();
         sorted.sort_by(f64::total_cmp);
         let median = sorted[sorted.len() / 2];

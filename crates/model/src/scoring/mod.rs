@@ -268,11 +268,6 @@ impl Scorer {
         let numerics = (pool, self.profile);
         self.weights
             .load(checkpoint, numerics, &layers[layer], &mut self.scratch);
-        // Read the next layer, or the head, while this one computes.
-        match layers.get(layer + 1) {
-            Some(next) => checkpoint.will_need(matrices(next)),
-            None => checkpoint.will_need(Head::matrices(checkpoint)),
-        }
         let block = Block {
             pool,
             profile: self.profile,
@@ -280,11 +275,19 @@ impl Scorer {
             angles,
             weights: &self.weights,
         };
-        for chunk in chunks {
-            let range = chunk.rows.start * decoder.hidden..chunk.rows.end * decoder.hidden;
-            block.run(&mut self.buffers, chunk, &mut stream[range]);
-            watch.advance(chunk.rows.len() as u64);
-        }
+        let read_ahead = || match layers.get(layer + 1) {
+            Some(next) => checkpoint.will_need(matrices(next)),
+            None => checkpoint.will_need(Head::matrices(checkpoint)),
+        };
+        std::thread::scope(|scope| {
+            // The next layer, or the head, is read while this one computes; asking may itself wait.
+            scope.spawn(read_ahead);
+            for chunk in chunks {
+                let range = chunk.rows.start * decoder.hidden..chunk.rows.end * decoder.hidden;
+                block.run(&mut self.buffers, chunk, &mut stream[range]);
+                watch.advance(chunk.rows.len() as u64);
+            }
+        });
     }
 
     /// Embedding rows of all inputs, times muP's factor where there is one.
