@@ -1,7 +1,8 @@
-//! Writes the files of a model with random weights: `random_model DIRECTORY [--layers N] [--shape amber|small]`.
+//! Writes the files of a model with random weights: `random_model DIRECTORY [--layers N] [--shape amber|k2|small]`.
 //!
 //! Amber's shape by default (hidden 4096, 32 layers, 32 heads, mlp 11008, vocabulary 32000), bf16, in shards
 //! named as Hugging Face names them, with their index: 13.5 GB, of which no more than a row is held in memory.
+//! K2's has 80 layers and 131 GB; `--layers 2` of it shows what one layer costs.
 
 use glasswork_kernels::bf16;
 use glasswork_model::Decoder;
@@ -25,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = PathBuf::from(arguments.first().ok_or("random_model DIRECTORY")?);
     let [hidden, layers, heads, mlp, vocabulary] = match option("--shape", "amber").as_str() {
         "amber" => [4096, 32, 32, 11008, 32000],
+        "k2" => [8192, 80, 64, 22016, 32032],
         "small" => [512, 8, 8, 1376, 8192],
         other => return Err(format!("no shape `{other}`").into()),
     };

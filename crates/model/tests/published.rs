@@ -270,6 +270,67 @@ fn stored_types_are_widened_and_a_budget_is_kept() {
     assert!(tight.wave_rows < 140, "{tight:?}");
 }
 
+/// The sizes and constants that the families publish, under the keys that they publish them with.
+#[test]
+fn published_configurations_are_understood() {
+    let read = |config: Value| Decoder::from_hugging_face(&config).expect("understood");
+    let amber = read(
+        json!({ "architectures": ["LlamaForCausalLM"], "bos_token_id": 1, "eos_token_id": 2,
+        "hidden_act": "silu", "hidden_size": 4096, "initializer_range": 0.02, "intermediate_size": 11008,
+        "max_position_embeddings": 2048, "max_sequence_length": 2048, "model_type": "llama",
+        "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 32, "pad_token_id": 0,
+        "pretraining_tp": 1, "rms_norm_eps": 1e-6, "rope_scaling": null, "tie_word_embeddings": false,
+        "torch_dtype": "float32", "transformers_version": "4.33.1", "use_cache": true, "vocab_size": 32000 }),
+    );
+    assert_eq!(
+        (amber.head_width, amber.rotation.width, amber.first_token),
+        (128, 128, Some(1))
+    );
+    let elements = |decoder: &Decoder| -> usize {
+        decoder
+            .tensor_shapes()
+            .values()
+            .map(|shape| shape.iter().product::<usize>())
+            .sum()
+    };
+    assert_eq!(elements(&amber), 6_738_415_616);
+    let pythia = read(
+        json!({ "architectures": ["GPTNeoXForCausalLM"], "bos_token_id": 0, "eos_token_id": 0,
+        "hidden_act": "gelu", "hidden_size": 512, "initializer_range": 0.02, "intermediate_size": 2048,
+        "layer_norm_eps": 1e-5, "max_position_embeddings": 2048, "model_type": "gpt_neox",
+        "num_attention_heads": 8, "num_hidden_layers": 6, "rotary_emb_base": 10000, "rotary_pct": 0.25,
+        "tie_word_embeddings": false, "torch_dtype": "float16", "transformers_version": "4.24.0",
+        "use_cache": true, "use_parallel_residual": true, "vocab_size": 50304 }),
+    );
+    assert_eq!(
+        (
+            pythia.rotation.width,
+            pythia.mlp_bias,
+            pythia.attention_bias
+        ),
+        (16, true, true)
+    );
+    assert_eq!(elements(&pythia), 70_426_624);
+    let crystal = read(
+        json!({ "attn_pdrop": 0.0, "scale_attn_weights": true, "resid_pdrop": 0.0,
+        "mup_embeddings_scale": 14.6, "n_inner": 10922, "n_embd": 4096, "layer_norm_epsilon": 1e-5,
+        "n_positions": 2048, "activation_function": "swiglu", "n_head": 32, "n_layer": 32,
+        "mup_output_alpha": 2.22, "mup_width_scale": 0.0625, "position_embedding_type": "rotary",
+        "rotary_dim": 32, "mup_scale_qk_dot_by_d": true, "tie_word_embeddings": true, "vocab_size": 32032,
+        "embd_pdrop": 0.0, "model_type": "crystalcoder", "use_cache": true, "bos_token_id": 1,
+        "eos_token_id": 2, "architectures": ["CrystalCoderLMHeadModel"], "auto_map": {} }),
+    );
+    assert_eq!((crystal.rotation.width, crystal.head_width), (32, 128));
+    assert_eq!(crystal.factors.attention, 1.0 / 128.0);
+    assert_eq!(crystal.factors.embedding, 14.6);
+    assert_eq!(crystal.factors.logits, 0.13875);
+    // The published index counts its bytes of f32: with the tied head stored once more, and of each layer a
+    // mask of a byte a pair of positions and one number.
+    let masks = 32 * (2048 * 2048 + 4);
+    let stored = 4 * (elements(&crystal) + 32032 * 4096) + masks;
+    assert_eq!(stored, 26_960_145_024);
+}
+
 /// What opening says of a folder that `change` has changed.
 fn refused(change: impl FnOnce(&Path, &mut Value)) -> String {
     let mut config = configs()[0].clone();
