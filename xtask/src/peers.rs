@@ -83,7 +83,22 @@ pub(crate) fn run() -> Result {
         "--checkpoint",
         middle,
     ])?;
-    peer(&["peers/torch_follow.py", &release, "--steps", "20"])
+    peer(&["peers/torch_follow.py", &release, "--steps", "20"])?;
+    architectures(&python)
+}
+
+/// Small random models of every architecture: their logits there against ours.
+fn architectures(python: &str) -> Result {
+    let root = root();
+    let models = root.join("target/peers/architectures");
+    remove(&models)?;
+    let models = models.to_string_lossy().into_owned();
+    shell::run(&root, python, &["peers/architectures.py", &models])?;
+    let example = format!(
+        "target/release/examples/architectures{}",
+        std::env::consts::EXE_SUFFIX
+    );
+    shell::run(&root, &example, &[&models])
 }
 
 fn remove(directory: &Path) -> Result {

@@ -2,6 +2,7 @@
 
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use glasswork_kernels::{Profile, UnknownProfile};
 use std::path::PathBuf;
 
 /// Groups the commands by what a person wants; clap itself lists subcommands in one heap.
@@ -17,8 +18,9 @@ Inspect
   replay    RELEASE    Recompute segments of the training and compare every bit
   eval      RELEASE    Held-out bits per byte and samples, at every checkpoint
   trace     RELEASE    Which documents a step read, with their licences
+  score     MODEL      Log-likelihood of tokens or text under a published model
 Produce
-  plan      RUN.toml   Size, memory, disk and time, before anything runs
+  plan      RUN.toml   Size, memory, disk and time, before anything runs; of a MODEL's scoring too
   prep      RUN.toml   Collect the text, check licences, make the training sequence
   train     RUN.toml   Train, with checkpoints and ledger; goes on where it was stopped
   export    hf RELEASE A folder that `transformers` loads
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Show which documents a step read, with their licences
     Trace(TraceArgs),
+    /// Log-likelihood of tokens or text under a published model
+    Score(ScoreArgs),
     /// Tell size, memory, disk and time before anything runs
     Plan(PlanArgs),
     /// Collect the text, check licences, make the training sequence
@@ -167,11 +171,52 @@ pub(crate) struct TraceArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// A run file or a release
+    /// A run file, a release, or a model folder
     #[arg(value_name = "RUN.toml")]
     pub(crate) run: PathBuf,
     #[command(flatten)]
     pub(crate) compute: Compute,
+    /// Of a model: so many tokens are to be scored
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
+    pub(crate) tokens: u64,
+    /// Of a model: in sequences of so many inputs [default: the model's positions, at most 2048]
+    #[arg(long, value_name = "INPUTS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) length: Option<u32>,
+    /// Of a model: numerics profile [default: bf16-v1 for weights of 16 bits, else f32-v1]
+    #[arg(long, value_name = "NAME", value_parser = parse_profile)]
+    pub(crate) profile: Option<Profile>,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub(crate) struct ScoreArgs {
+    /// A folder as `transformers` saves it: config.json and safetensors
+    pub(crate) model: PathBuf,
+    /// Sequences to score: a JSON array of token ids a line
+    #[arg(long, value_name = "FILE", group = "what")]
+    pub(crate) tokens: Option<PathBuf>,
+    /// Text to score, documents apart by empty lines, with the folder's tokenizer.json
+    #[arg(long, value_name = "FILE", group = "what")]
+    pub(crate) text: Option<PathBuf>,
+    /// Inputs of a window of text [default: the model's positions, at most 2048]
+    #[arg(long, value_name = "INPUTS", conflicts_with = "tokens", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) length: Option<u32>,
+    /// Numerics profile [default: bf16-v1 for weights of 16 bits, else f32-v1]
+    #[arg(long, value_name = "NAME", value_parser = parse_profile)]
+    pub(crate) profile: Option<Profile>,
+    /// Threads [default: all cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Most memory to use, as in `2GB`: smaller blocks, then more passes [default: four fifths of what is free]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<ByteSize>,
+}
+
+fn parse_profile(name: &str) -> Result<Profile, String> {
+    name.parse().map_err(|error: UnknownProfile| {
+        let known = Profile::ALL.map(Profile::name).join(", ");
+        format!("{error}; there are {known}")
+    })
 }
 
 #[derive(Debug, Args)]

@@ -91,10 +91,5 @@ from_library!(
     glasswork_replay::ReplayError,
     glasswork_audit::Error,
     glasswork_page::Error,
+    glasswork_model::ModelError,
 );
-
-impl From<glasswork_model::ModelError> for Failure {
-    fn from(error: glasswork_model::ModelError) -> Self {
-        Self::new(error, None)
-    }
-}

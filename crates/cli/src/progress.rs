@@ -24,6 +24,46 @@ pub(crate) const COUNTED: &str =
 pub(crate) const BYTES: &str =
     "{prefix:>12} {bar:32} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
 
+/// Scoring: work through the layers, told as tokens.
+pub(crate) struct Tokens {
+    bar: ProgressBar,
+    units: Cell<u64>,
+    done: Cell<u64>,
+    tokens: u64,
+}
+
+impl Tokens {
+    /// `tokens` are to be scored.
+    pub(crate) fn new(prefix: &str, tokens: u64) -> Self {
+        let bar = bar(tokens, COUNTED).with_prefix(prefix.to_owned());
+        bar.set_message("tokens");
+        Self {
+            bar,
+            units: Cell::new(1),
+            done: Cell::new(0),
+            tokens,
+        }
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl glasswork_model::scoring::Watch for Tokens {
+    fn begin(&self, units: u64) {
+        self.units.set(units.max(1));
+        // Shown before the first layer is through.
+        self.bar.tick();
+    }
+
+    fn advance(&self, units: u64) {
+        self.done.set(self.done.get() + units);
+        let share = self.done.get() as f64 / self.units.get() as f64;
+        self.bar.set_position((share * self.tokens as f64) as u64);
+    }
+}
+
 /// Stages of the data preparation.
 pub(crate) struct Stages {
     current: Mutex<Option<ProgressBar>>,

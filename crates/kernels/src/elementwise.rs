@@ -18,6 +18,42 @@ fn add_text(into: &mut [f32], from: &[f32]) {
     }
 }
 
+per_isa! {
+    /// Adds `bias` to every row of `rows`, on the calling thread.
+    pub fn add_bias_rows(rows: &mut [f32], bias: &[f32]) = add_bias_text
+}
+
+#[inline(always)]
+fn add_bias_text(rows: &mut [f32], bias: &[f32]) {
+    for row in rows.chunks_exact_mut(bias.len()) {
+        add_text(row, bias);
+    }
+}
+
+per_isa! {
+    /// `into[i] = a[i] + b[i]`, on the calling thread.
+    pub fn sum_rows(into: &mut [f32], a: &[f32], b: &[f32]) = sum_text
+}
+
+#[inline(always)]
+fn sum_text(into: &mut [f32], a: &[f32], b: &[f32]) {
+    for ((into, &a), &b) in into.iter_mut().zip(a).zip(b) {
+        *into = a + b;
+    }
+}
+
+per_isa! {
+    /// Multiplies every element by `factor`, on the calling thread.
+    pub fn scale_rows(rows: &mut [f32], factor: f32) = scale_text
+}
+
+#[inline(always)]
+fn scale_text(rows: &mut [f32], factor: f32) {
+    for x in rows {
+        *x *= factor;
+    }
+}
+
 /// `into[i] += from[i]`, one rounded add each.
 ///
 /// # Panics

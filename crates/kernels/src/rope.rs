@@ -1,5 +1,6 @@
 //! Rotary position embedding (Su et al., arXiv 2104.09864) in the half-split layout of Llama:
-//! element j of a head pairs with element j + d/2.
+//! element j of a head pairs with element j + d/2. [`rotate_heads`] also knows heads of which only the
+//! first elements turn, and neighbours as pairs.
 
 use crate::{Isa, Pool};
 use rayon::prelude::*;
@@ -69,6 +70,69 @@ pub fn rotate_rows(
         let range = position * angles.half..(position + 1) * angles.half;
         let (cos, sin) = (&angles.cos[range.clone()], &angles.sin[range]);
         rotate_row(isa, &mut row[..width], cos, sin, direction.sign());
+    }
+}
+
+/// Which elements of a head turn together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// j and j + half of the rotated width.
+    Halves,
+    /// 2j and 2j + 1.
+    Pairs,
+}
+
+/// The heads at the start of a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Heads {
+    /// How many turn.
+    pub count: usize,
+    /// Elements of one; the angles may cover only the first of them, the rest stays.
+    pub width: usize,
+    /// What turns together.
+    pub layout: Layout,
+}
+
+per_isa! {
+    fn rotate_heads_of(row: &mut [f32], heads: Heads, cos: &[f32], sin: &[f32]) = rotate_heads_text
+}
+
+#[inline(always)]
+fn rotate_heads_text(row: &mut [f32], heads: Heads, cos: &[f32], sin: &[f32]) {
+    let half = cos.len();
+    let sin = &sin[..half];
+    for head in row.chunks_exact_mut(heads.width).take(heads.count) {
+        let turned = &mut head[..2 * half];
+        match heads.layout {
+            Layout::Halves => rotate_text(turned, cos, sin, 1.0),
+            Layout::Pairs => {
+                for ((pair, &cos), &sin) in turned.chunks_exact_mut(2).zip(cos).zip(sin) {
+                    let (a, b) = (pair[0], pair[1]);
+                    pair[0] = a * cos - b * sin;
+                    pair[1] = b * cos + a * sin;
+                }
+            }
+        }
+    }
+}
+
+/// Rotates the first heads of rows `stride` apart, on the calling thread; row i has position
+/// `positions[i]`.
+///
+/// # Panics
+/// When the angles are too few.
+pub fn rotate_heads(
+    isa: Isa,
+    rows: &mut [f32],
+    stride: usize,
+    heads: Heads,
+    positions: &[u32],
+    angles: &Angles,
+) {
+    for (row, &position) in rows.chunks_exact_mut(stride).zip(positions) {
+        let at = position as usize * angles.half;
+        let (cos, sin) = (&angles.cos[at..], &angles.sin[at..]);
+        rotate_heads_of(isa, row, heads, &cos[..angles.half], &sin[..angles.half]);
     }
 }
 

@@ -2,8 +2,11 @@
 
 use glasswork_kernels::adamw::{self, Coefficients};
 use glasswork_kernels::operand::RowsMut;
-use glasswork_kernels::rope::{self, Angles};
-use glasswork_kernels::{Isa, Pool, bf16, cross_entropy, elementwise, embedding, rms_norm, swiglu};
+use glasswork_kernels::rope::{self, Angles, Direction, Heads, Layout};
+use glasswork_kernels::{
+    Isa, Pool, bf16, cross_entropy, elementwise, embedding, gelu, layer_norm, rms_norm, stored,
+    swiglu,
+};
 use rayon::prelude::*;
 
 /// Reproducible values: ordinary ones, ±0, subnormals, large ones; with `wild`, infinities and NaN.
@@ -220,4 +223,80 @@ fn state_holds_one_nan_whatever_made_it() {
             isa.name()
         );
     }
+}
+
+#[test]
+fn layer_norm_gelu_and_stored_numbers() {
+    for (width, wild) in [(1, false), (17, false), (33, true), (192, false)] {
+        let rows = 7;
+        let (x, g, b) = (
+            values(rows * width, 21, wild),
+            values(width, 22, wild),
+            values(width, 23, wild),
+        );
+        same_everywhere("layer_norm and gelu", |pool| {
+            let mut y = vec![0.0; rows * width];
+            layer_norm::forward_rows(pool.isa(), &mut y, &x, &g, &b, 1e-5);
+            let (mut exact, mut by_tanh) = (x.clone(), x.clone());
+            gelu::erf_rows(pool.isa(), &mut exact);
+            gelu::tanh_rows(pool.isa(), &mut by_tanh);
+            vec![y, exact, by_tanh]
+        });
+    }
+    let bytes: Vec<[u8; 2]> = (0..=u16::MAX).map(u16::to_le_bytes).collect();
+    same_everywhere("stored numbers", |pool| {
+        let mut out = vec![vec![0.0; bytes.len()]; 2];
+        stored::widen_bf16_slice(pool.isa(), &mut out[0], &bytes);
+        stored::widen_f16_slice(pool.isa(), &mut out[1], &bytes);
+        out
+    });
+}
+
+#[test]
+fn rotation_of_parts_of_heads() {
+    // Whole heads by halves are the rotation that training uses.
+    let angles = Angles::new(45, 6, 10_000.0);
+    let x = values(90 * 20, 8, false);
+    let positions: Vec<u32> = (0..90).map(|i| i % 45).collect();
+    let heads = |width, layout| Heads {
+        count: 3,
+        width,
+        layout,
+    };
+    let isa = Isa::best();
+    let (mut whole, mut same) = (x.clone(), x.clone());
+    rope::rotate_rows(
+        isa,
+        &mut whole,
+        (20, 18),
+        (0, 45),
+        &angles,
+        Direction::Forward,
+    );
+    let halves = heads(6, Layout::Halves);
+    rope::rotate_heads(isa, &mut same, 20, halves, &positions, &angles);
+    assert_eq!(bits(&whole), bits(&same));
+    // The first four of six elements, as neighbours: a permutation of the halves.
+    let angles = Angles::new(45, 4, 10_000.0);
+    let order = [0, 2, 1, 3, 4, 5];
+    let mut pairs = x.clone();
+    let neighbours = heads(6, Layout::Pairs);
+    rope::rotate_heads(isa, &mut pairs, 20, neighbours, &positions, &angles);
+    let permuted = |x: &[f32]| -> Vec<f32> {
+        let row = |row: &[f32]| -> Vec<f32> {
+            let head = |h: usize| order.map(|j| row[6 * h + j]);
+            (0..3).flat_map(head).chain(row[18..].to_vec()).collect()
+        };
+        x.chunks(20).flat_map(row).collect()
+    };
+    let mut by_halves = permuted(&x);
+    rope::rotate_heads(isa, &mut by_halves, 20, halves, &positions, &angles);
+    assert_eq!(bits(&permuted(&pairs)), bits(&by_halves));
+    same_everywhere("rope of parts", |pool| {
+        let mut all = vec![values(90 * 20, 9, true); 2];
+        for (x, layout) in all.iter_mut().zip([Layout::Halves, Layout::Pairs]) {
+            rope::rotate_heads(pool.isa(), x, 20, heads(6, layout), &positions, &angles);
+        }
+        all
+    });
 }

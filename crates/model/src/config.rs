@@ -1,52 +1,6 @@
 //! Shapes of a Llama decoder, and what follows from them.
 
-use thiserror::Error;
-
-/// A decoder that this crate cannot build.
-#[derive(Debug, Error, PartialEq)]
-#[non_exhaustive]
-pub enum ModelError {
-    /// A tensor of the architecture is not there.
-    #[error("tensor `{0}` is missing")]
-    MissingTensor(String),
-    /// A tensor has another size than the configuration says.
-    #[error("tensor `{name}` has {found} elements where the configuration needs {expected}")]
-    TensorSize {
-        /// Which tensor.
-        name: String,
-        /// Elements that the configuration asks for.
-        expected: usize,
-        /// Elements found.
-        found: usize,
-    },
-    /// A tensor has another shape than the configuration says.
-    #[error("tensor `{name}` has the shape {found:?} where the configuration needs {expected:?}")]
-    TensorShape {
-        /// Which tensor.
-        name: String,
-        /// Shape that the configuration asks for.
-        expected: Vec<usize>,
-        /// Shape found.
-        found: Vec<u64>,
-    },
-    /// A tensor that the architecture does not know.
-    #[error("tensor `{0}` belongs to no part of this architecture")]
-    ExtraTensor(String),
-    /// A token number that the embedding table lacks.
-    #[error("token {token} is outside the vocabulary of {vocabulary}")]
-    Token {
-        /// The token.
-        token: u32,
-        /// Rows of the embedding table.
-        vocabulary: usize,
-    },
-    /// A run of another numerics profile.
-    #[error("{0}")]
-    Profile(#[from] glasswork_kernels::UnknownProfile),
-    /// The head shares the embedding's weights, which this engine does not train.
-    #[error("a head tied to the embedding is not supported by this engine")]
-    TiedHead,
-}
+use crate::ModelError;
 
 /// Shapes and constants of a Llama decoder with untied head.
 #[derive(Clone, Debug, PartialEq)]

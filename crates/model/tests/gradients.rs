@@ -156,13 +156,13 @@ fn token_outside_the_vocabulary_is_an_error() {
     let error = engine
         .next_logits(&weights, &[1, 67])
         .expect_err("67 rows only");
-    assert_eq!(
+    assert!(matches!(
         error,
         ModelError::Token {
             token: 67,
             vocabulary: 67
         }
-    );
+    ));
 }
 
 #[test]
@@ -180,18 +180,14 @@ fn tensors_that_do_not_fit_are_named() {
         })
         .expect_err("wrong tensors")
     };
-    assert_eq!(
+    assert!(matches!(
         load(&["model.extra"], 1),
-        ModelError::ExtraTensor("model.extra".into())
-    );
+        ModelError::ExtraTensor(name) if name == "model.extra"
+    ));
     let error = load(&names.iter().map(String::as_str).collect::<Vec<_>>(), 1);
     assert_eq!(
-        error,
-        ModelError::TensorSize {
-            name: "lm_head.weight".into(),
-            expected: 67 * 32,
-            found: 1
-        }
+        error.to_string(),
+        "tensor `lm_head.weight` has 1 elements where the configuration needs 2144"
     );
 }
 

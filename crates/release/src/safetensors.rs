@@ -204,6 +204,30 @@ fn header(
     Ok((text.into_bytes(), order))
 }
 
+/// What a file's header says, checked against the file's length.
+#[derive(Clone, Debug)]
+pub struct Header {
+    /// What each tensor is and where it lies.
+    pub tensors: BTreeMap<String, TensorInfo>,
+    /// The `__metadata__`.
+    pub metadata: BTreeMap<String, String>,
+    /// The file's byte at which [`TensorInfo::range`] counts from.
+    pub start: u64,
+}
+
+/// Reads and checks the header of a file of `length` bytes and leaves the tensors where they are: for a
+/// file that is mapped, or too large for memory. `path` is for messages.
+pub fn read_header(reader: &mut impl Read, length: u64, path: &Path) -> Result<Header> {
+    let head = head(reader, length, path)?;
+    let start = head.len() as u64;
+    let (tensors, metadata) = parse_header(&head[8..], length - start, path)?;
+    Ok(Header {
+        tensors,
+        metadata,
+        start,
+    })
+}
+
 /// A safetensors file, read and checked whole.
 #[derive(Clone, Debug)]
 pub struct SafeTensors {
@@ -226,22 +250,19 @@ impl SafeTensors {
                 limit: MAX_FILE,
             });
         }
-        let head = head(&mut file, length, path)?;
-        parse_header(&head[8..], length - head.len() as u64, path)?;
+        read_header(&mut file, length, path)?;
         let bytes = files::read(path, MAX_FILE)?;
         Self::from_bytes(path, bytes)
     }
 
     /// The same, from bytes that are already in memory; `path` is for messages.
     pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self> {
-        let head = head(&mut &bytes[..], bytes.len() as u64, path)?;
-        let (tensors, metadata) =
-            parse_header(&head[8..], (bytes.len() - head.len()) as u64, path)?;
+        let header = read_header(&mut &bytes[..], bytes.len() as u64, path)?;
         Ok(Self {
             path: path.into(),
-            tensors,
-            metadata,
-            start: head.len(),
+            tensors: header.tensors,
+            metadata: header.metadata,
+            start: header.start as usize,
             file: bytes,
         })
     }
@@ -317,8 +338,7 @@ impl SafeTensors {
 /// What each tensor of a file is, and the digest of its bytes, without holding more than a block in memory.
 pub fn digests(path: &Path) -> Result<BTreeMap<String, (TensorInfo, Digest)>> {
     let (mut file, length) = files::open(path)?;
-    let head = head(&mut file, length, path)?;
-    let (tensors, _) = parse_header(&head[8..], length - head.len() as u64, path)?;
+    let tensors = read_header(&mut file, length, path)?.tensors;
     // Without gaps, reading in the order of the offsets meets every byte once.
     let mut tensors: Vec<_> = tensors.into_iter().collect();
     tensors.sort_by_key(|(_, info)| info.range);
@@ -374,10 +394,10 @@ fn head(reader: &mut impl std::io::Read, length: u64, path: &Path) -> Result<Vec
     Ok(head)
 }
 
-type Header = (BTreeMap<String, TensorInfo>, BTreeMap<String, String>);
+type Entries = (BTreeMap<String, TensorInfo>, BTreeMap<String, String>);
 
 /// Checks a header against the number of bytes that follow it.
-fn parse_header(header: &[u8], body: u64, path: &Path) -> Result<Header> {
+fn parse_header(header: &[u8], body: u64, path: &Path) -> Result<Entries> {
     let fail = |problem: String| Error::Tensors {
         path: path.into(),
         problem,

@@ -6,9 +6,11 @@ mod drill;
 mod eval;
 mod export;
 mod plan;
+mod plan_model;
 mod prep;
 mod replay;
 mod report;
+mod score;
 mod trace;
 mod train;
 
@@ -29,6 +31,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<ExitCode, Failure
         Command::Replay(args) => replay::run(&args, output),
         Command::Eval(args) => eval::run(&args, output),
         Command::Trace(args) => trace::run(&args, output),
+        Command::Score(args) => score::run(&args, output),
         Command::Plan(args) => plan::run(&args, output),
         Command::Prep(args) => prep::run(args, output),
         Command::Train(args) => train::run(args, output),

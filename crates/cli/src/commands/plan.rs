@@ -46,6 +46,9 @@ struct Plan {
 }
 
 pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure> {
+    if args.run.join("config.json").exists() && !args.run.join(layout::RUN).exists() {
+        return super::plan_model::run(args, output);
+    }
     let file = if args.run.is_dir() {
         args.run.join(layout::RUN)
     } else {

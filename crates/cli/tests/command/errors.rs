@@ -7,6 +7,7 @@ use crate::corpus::{Answer, Corpus, listing, trained};
 
 mod release;
 mod run;
+mod score;
 
 /// Exit code and both streams; digests and the working directory differ between machines.
 fn said(answer: &Answer, corpus: &Corpus) -> String {

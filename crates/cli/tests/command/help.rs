@@ -28,8 +28,9 @@ fn of_the_program() {
       replay    RELEASE    Recompute segments of the training and compare every bit
       eval      RELEASE    Held-out bits per byte and samples, at every checkpoint
       trace     RELEASE    Which documents a step read, with their licences
+      score     MODEL      Log-likelihood of tokens or text under a published model
     Produce
-      plan      RUN.toml   Size, memory, disk and time, before anything runs
+      plan      RUN.toml   Size, memory, disk and time, before anything runs; of a MODEL's scoring too
       prep      RUN.toml   Collect the text, check licences, make the training sequence
       train     RUN.toml   Train, with checkpoints and ledger; goes on where it was stopped
       export    hf RELEASE A folder that `transformers` loads
@@ -152,14 +153,39 @@ fn of_plan() {
     Usage: glasswork plan [OPTIONS] <RUN.toml>
 
     Arguments:
-      <RUN.toml>  A run file or a release
+      <RUN.toml>  A run file, a release, or a model folder
 
     Options:
           --json                       Print the result as JSON
           --threads <THREADS>          Threads [default: all cores]
           --micro-batch <MICRO_BATCH>  Most sequences computed at a time; fewer need less memory [default: 4]
           --memory <SIZE>              Most memory to use, as in `2GB`: fewer sequences at a time, then activations computed twice
+          --tokens <COUNT>             Of a model: so many tokens are to be scored [default: 100000]
+          --length <INPUTS>            Of a model: in sequences of so many inputs [default: the model's positions, at most 2048]
+          --profile <NAME>             Of a model: numerics profile [default: bf16-v1 for weights of 16 bits, else f32-v1]
       -h, --help                       Print help
+    ");
+}
+
+#[test]
+fn of_score() {
+    assert_snapshot!(help(&["score"]), @r"
+    Log-likelihood of tokens or text under a published model
+
+    Usage: glasswork score [OPTIONS] <--tokens <FILE>|--text <FILE>> <MODEL>
+
+    Arguments:
+      <MODEL>  A folder as `transformers` saves it: config.json and safetensors
+
+    Options:
+          --json               Print the result as JSON
+          --tokens <FILE>      Sequences to score: a JSON array of token ids a line
+          --text <FILE>        Text to score, documents apart by empty lines, with the folder's tokenizer.json
+          --length <INPUTS>    Inputs of a window of text [default: the model's positions, at most 2048]
+          --profile <NAME>     Numerics profile [default: bf16-v1 for weights of 16 bits, else f32-v1]
+          --threads <THREADS>  Threads [default: all cores]
+          --memory <SIZE>      Most memory to use, as in `2GB`: smaller blocks, then more passes [default: four fifths of what is free]
+      -h, --help               Print help
     ");
 }
 

@@ -14,4 +14,5 @@ mod invariance;
 mod kill;
 mod memory;
 mod room;
+mod score;
 mod tamper;

@@ -1,0 +1,154 @@
+//! `plan` of a model folder: what scoring so many tokens will need.
+
+use super::score::{budget, profile, usual_length};
+use crate::args::PlanArgs;
+use crate::failure::Failure;
+use crate::machine;
+use crate::output::{Output, bytes, duration, grouped};
+use glasswork_model::scoring::{Cut, ScoringMemory};
+use glasswork_model::{Checkpoint, Scorer};
+use serde::Serialize;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Rows that are timed: enough for the products' speed, few enough to take seconds.
+const SAMPLE_ROWS: usize = 512;
+
+#[derive(Serialize)]
+struct Plan {
+    architecture: &'static str,
+    parameters: u64,
+    stored_as: &'static str,
+    /// Of the files.
+    weights_bytes: u64,
+    profile: &'static str,
+    tokens: u64,
+    length: usize,
+    /// Passes over the files.
+    waves: u64,
+    chunk_rows: usize,
+    /// At the peak of scoring.
+    memory_bytes: u64,
+    packed_bytes: u64,
+    mapped_bytes: u64,
+    stream_bytes: u64,
+    activation_bytes: u64,
+    program_bytes: u64,
+    threads: usize,
+    isa: &'static str,
+    /// Measured just now: reading and packing one layer for the first time, from disk unless the system
+    /// had it.
+    layer_first_load_seconds: f64,
+    /// The same again, from the system's cache.
+    layer_load_seconds: f64,
+    /// Measured just now: rows a second through one layer.
+    layer_rows_per_second: f64,
+    seconds: f64,
+    tokens_per_second: f64,
+}
+
+pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure> {
+    let checkpoint = Checkpoint::open(&args.run)?;
+    let pool = machine::pool(args.compute.threads)?;
+    let profile = profile(args.profile, &checkpoint);
+    let numerics = pool.numerics(profile);
+    let decoder = checkpoint.decoder().clone();
+    let length = usual_length(args.length, &checkpoint);
+    let tokens = args.tokens;
+    let whole = usize::try_from(tokens / length as u64).unwrap_or(usize::MAX);
+    let rest = (tokens % length as u64) as usize;
+    let lengths = std::iter::repeat_n(length, whole).chain((rest > 0).then_some(rest));
+    let cut = Cut::fit(&checkpoint, numerics, lengths, budget(args.compute.memory))?;
+    let waves = tokens.div_ceil(cut.wave_rows as u64);
+    let memory = ScoringMemory::of(&checkpoint, numerics, cut, length.min(tokens as usize));
+    let (parameters, weights_bytes) = (checkpoint.parameters(), checkpoint.stored_bytes());
+    let stored_as = checkpoint.stored_type().name();
+    let (threads, isa) = (pool.threads(), pool.isa().name());
+
+    let mut scorer = Scorer::new(checkpoint, profile, pool);
+    let timed = |work: &mut dyn FnMut()| {
+        let start = Instant::now();
+        work();
+        start.elapsed().as_secs_f64()
+    };
+    // The first one may wait for the disk.
+    let first_load = timed(&mut || scorer.load_sample_layer());
+    let load = first_load.min(timed(&mut || scorer.load_sample_layer()));
+    let sample = length.min(SAMPLE_ROWS);
+    let count = (SAMPLE_ROWS / sample).max(1);
+    let mut run = || timed(&mut || scorer.run_sample_layer(count, sample));
+    run();
+    let rate = (count * sample) as f64 / run().min(run());
+    // Longer sequences than the sample cost more attention; the head is a product like the others.
+    let of_layer = 2 * decoder.layer_matmul_parameters();
+    let attention = |length: usize| 2 * (decoder.query_width() * length) as u64;
+    let flops = rate * (of_layer + attention(sample)) as f64;
+    let compute = tokens as f64 * decoder.forward_flops_per_token(length) as f64 / flops;
+    let layer_share = of_layer as f64 / (parameters as f64 * 2.0);
+    let passes = waves as f64 / layer_share;
+    // The next layer is read while one computes: a disk costs time only where it is slower than that.
+    let disk = (passes * (first_load - load).max(0.0) - compute).max(0.0);
+    let seconds = compute + passes * load + disk;
+    let plan = Plan {
+        architecture: decoder.architecture.name(),
+        parameters,
+        stored_as,
+        weights_bytes,
+        profile: profile.name(),
+        tokens,
+        length,
+        waves,
+        chunk_rows: cut.chunk_rows,
+        memory_bytes: memory.total(),
+        packed_bytes: memory.packed,
+        mapped_bytes: memory.mapped,
+        stream_bytes: memory.stream,
+        activation_bytes: memory.activations,
+        program_bytes: memory.program,
+        threads,
+        isa,
+        layer_first_load_seconds: first_load,
+        layer_load_seconds: load,
+        layer_rows_per_second: rate,
+        seconds,
+        tokens_per_second: tokens as f64 / seconds,
+    };
+    output.result(&plan, || text(&plan));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(plan: &Plan) -> String {
+    let passes = match plan.waves {
+        1 => "one pass over the files".to_owned(),
+        waves => format!("{waves} passes over the files"),
+    };
+    format!(
+        "model            {}, {} parameters stored as {}: {}\n\
+         scoring          {} tokens in sequences of {}, {}, {passes}\n\
+         memory           {}: a layer in the order of the products {}, its file's pages {},\n\
+         \x20                residual stream {}, activations of {} rows {}, the program itself {}\n\
+         time             about {} at {:.1} tokens/s (measured on one layer: read and packed in {:.2} s,\n\
+         \x20                again in {:.2} s, {:.0} rows/s through it; {} threads, {})\n",
+        plan.architecture,
+        grouped(plan.parameters),
+        plan.stored_as,
+        bytes(plan.weights_bytes),
+        grouped(plan.tokens),
+        grouped(plan.length as u64),
+        plan.profile,
+        bytes(plan.memory_bytes),
+        bytes(plan.packed_bytes),
+        bytes(plan.mapped_bytes),
+        bytes(plan.stream_bytes),
+        grouped(plan.chunk_rows as u64),
+        bytes(plan.activation_bytes),
+        bytes(plan.program_bytes),
+        duration(plan.seconds),
+        plan.tokens_per_second,
+        plan.layer_first_load_seconds,
+        plan.layer_load_seconds,
+        plan.layer_rows_per_second,
+        plan.threads,
+        plan.isa,
+    )
+}

@@ -1,0 +1,146 @@
+//! What is to be scored: token ids, or text in windows.
+
+use super::{Sequence, usual_length};
+use crate::args::ScoreArgs;
+use crate::failure::Failure;
+use glasswork_data::PublishedTokenizer;
+use glasswork_eval::windows;
+use glasswork_model::Checkpoint;
+use serde_json::Value;
+use std::path::Path;
+
+/// Sequences, and which document each is of.
+pub(super) struct Inputs {
+    pub(super) sequences: Vec<Sequence>,
+    pub(super) document_of: Vec<usize>,
+    pub(super) documents: usize,
+    /// Of text.
+    pub(super) bytes: Option<u64>,
+}
+
+impl Inputs {
+    pub(super) fn read(args: &ScoreArgs, checkpoint: &Checkpoint) -> Result<Self, Failure> {
+        let inputs = match (&args.tokens, &args.text) {
+            (Some(path), _) => tokens(path)?,
+            (None, Some(path)) => text(path, args, checkpoint)?,
+            (None, None) => unreachable!("clap asks for one of them"),
+        };
+        if inputs.sequences.iter().all(|s| s.targets() == 0) {
+            let path = args.tokens.as_ref().or(args.text.as_ref());
+            let path = path.map(|p| p.display().to_string()).unwrap_or_default();
+            return Err(Failure::new(
+                format!("{path} holds nothing to score"),
+                Some("a sequence needs two tokens: the first one is only read".to_owned()),
+            ));
+        }
+        Ok(inputs)
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let failure = |error| {
+        let hint = "name a file of text in UTF-8".to_owned();
+        Failure::new(
+            format!("cannot read {}: {error}", path.display()),
+            Some(hint),
+        )
+    };
+    std::fs::read_to_string(path).map_err(failure)
+}
+
+/// A JSON array of token ids a line, or an object that holds one as `token_ids`.
+fn tokens(path: &Path) -> Result<Inputs, Failure> {
+    let mut sequences = Vec::new();
+    for (number, line) in read(path)?.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let wrong = || {
+            let hint = "a line is a JSON array of token ids, as in [1, 529, 18]".to_owned();
+            let message = format!(
+                "{} line {}: no array of token ids",
+                path.display(),
+                number + 1
+            );
+            Failure::new(message, Some(hint))
+        };
+        let value: Value = serde_json::from_str(line).map_err(|_| wrong())?;
+        let ids = value.get("token_ids").unwrap_or(&value);
+        let ids = ids.as_array().ok_or_else(wrong)?.iter();
+        let ids = ids.map(|id| id.as_u64().and_then(|id| u32::try_from(id).ok()));
+        let ids = ids.collect::<Option<Vec<u32>>>().ok_or_else(wrong)?;
+        sequences.push(Sequence::new(ids));
+    }
+    Ok(Inputs {
+        document_of: (0..sequences.len()).collect(),
+        documents: sequences.len(),
+        sequences,
+        bytes: None,
+    })
+}
+
+/// Documents between empty lines, each after the model's first token, in windows that predict every
+/// token once.
+fn text(path: &Path, args: &ScoreArgs, checkpoint: &Checkpoint) -> Result<Inputs, Failure> {
+    let decoder = checkpoint.decoder();
+    let first = decoder.first_token.ok_or_else(|| {
+        Failure::new(
+            "config.json names no token that texts begin with (bos_token_id or eos_token_id)",
+            Some("score token ids with --tokens instead".to_owned()),
+        )
+    })?;
+    let length = usual_length(args.length, checkpoint);
+    let tokenizer = checkpoint.folder().join("tokenizer.json");
+    if !tokenizer.exists() {
+        return Err(Failure::new(
+            format!("{} holds no tokenizer.json", checkpoint.folder().display()),
+            Some("add the model's tokenizer, or score token ids with --tokens".to_owned()),
+        ));
+    }
+    let tokenizer = PublishedTokenizer::open(&tokenizer)?;
+    let (mut sequences, mut document_of, mut documents, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
+    for document in documents_of(&read(path)?) {
+        let mut tokens = vec![first];
+        tokens.extend(tokenizer.encode(&document)?);
+        for window in windows(&tokens, length) {
+            let mut tokens = window.inputs.to_vec();
+            tokens.extend(window.targets.last());
+            sequences.push(Sequence::counting_last(tokens, window.counted));
+            document_of.push(documents);
+        }
+        documents += 1;
+        bytes += document.len() as u64;
+    }
+    Ok(Inputs {
+        sequences,
+        document_of,
+        documents,
+        bytes: Some(bytes),
+    })
+}
+
+/// Stretches of lines that are not empty.
+fn documents_of(text: &str) -> Vec<String> {
+    let mut documents = Vec::new();
+    let mut lines: Vec<&str> = Vec::new();
+    for line in text.lines().chain([""]) {
+        if !line.trim().is_empty() {
+            lines.push(line);
+        } else if !lines.is_empty() {
+            documents.push(lines.join("\n"));
+            lines.clear();
+        }
+    }
+    documents
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_lines_part_documents() {
+        assert_eq!(documents_of("a\nb\n\n \nc\n"), ["a\nb", "c"]);
+        assert!(documents_of("\n\n").is_empty());
+    }
+}

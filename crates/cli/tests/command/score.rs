@@ -1,0 +1,99 @@
+//! Scoring a model folder: the one that `export hf` writes stands for everybody's.
+
+use serde_json::Value;
+
+use crate::corpus::{Answer, Corpus, glasswork, trained};
+
+/// A corpus that holds `exported`, the last checkpoint as a model folder, and sequences to score.
+pub(crate) fn exported() -> Corpus {
+    let trained = trained();
+    let corpus = Corpus::new();
+    let release = trained.corpus.release();
+    let release = release.to_string_lossy();
+    let export = ["export", "hf", &release, "-o", "exported"];
+    corpus.glasswork(&export).exits(0);
+    let line = |length: u32, step: u32| {
+        let tokens: Vec<u32> = (0..length).map(|i| (i * step + i * i) % 320).collect();
+        format!("{tokens:?}\n")
+    };
+    let lines: String = [(33, 3), (9, 5), (2, 7), (33, 11)]
+        .map(|(n, s)| line(n, s))
+        .concat();
+    corpus.put("tokens.jsonl", lines.as_bytes());
+    corpus
+}
+
+fn score(corpus: &Corpus, options: &[&str], isa: Option<&str>) -> Value {
+    let arguments = [&["score", "exported", "--json"], options].concat();
+    let mut command = glasswork(corpus.path(), &arguments);
+    if let Some(isa) = isa {
+        command.env("GLASSWORK_ISA", isa);
+    }
+    Answer::of(&mut command).exits(0).json()
+}
+
+#[test]
+fn threads_memory_and_instruction_set_change_no_bit() {
+    let corpus = exported();
+    let tokens = ["--tokens", "tokens.jsonl"];
+    for profile in ["f32-v1", "bf16-v1"] {
+        let with = |options: &[&str], isa| {
+            let options = [&tokens[..], &["--profile", profile], options].concat();
+            let scored = score(&corpus, &options, isa);
+            assert_eq!(scored["tokens"], 32 + 8 + 1 + 32);
+            assert_eq!(scored["profile"], profile);
+            scored["log_likelihoods"].clone()
+        };
+        let first = with(&[], None);
+        assert_eq!(first.as_array().expect("an array").len(), 4);
+        assert_eq!(first, with(&["--threads", "3"], None));
+        assert_eq!(first, with(&["--threads", "1"], Some("scalar")));
+        assert_eq!(first, with(&["--memory", "25.4MB"], None));
+    }
+}
+
+#[test]
+fn text_is_scored_by_the_byte_with_the_folders_tokenizer() {
+    let corpus = exported();
+    let text = "The compiler checks the value at once.\nA reference moves.\n\nEvery thread\n";
+    corpus.put("text.txt", text.as_bytes());
+    let scored = score(&corpus, &["--text", "text.txt"], None);
+    // Two documents, the line end within the first counted, the ones around them not.
+    assert_eq!(scored["bytes"], text.len() - 3);
+    assert_eq!(scored["log_likelihoods"].as_array().map(Vec::len), Some(2));
+    let bits = scored["bits_per_byte"].as_f64().expect("a number");
+    assert!(bits > 0.5 && bits < 8.0, "{bits}");
+    let whole = scored["log_likelihood"].as_f64().expect("a number");
+    let by_hand = -whole / std::f64::consts::LN_2 / (text.len() - 3) as f64;
+    assert!((bits - by_hand).abs() < 1e-12);
+    // Shorter windows see less before each token, and still predict every token once.
+    let narrow = score(&corpus, &["--text", "text.txt", "--length", "4"], None);
+    assert_eq!(narrow["tokens"], scored["tokens"]);
+    assert_ne!(narrow["log_likelihood"], scored["log_likelihood"]);
+}
+
+#[test]
+fn plan_says_what_scoring_takes() {
+    let corpus = exported();
+    let plan = |options: &[&str]| {
+        let arguments = [&["plan", "exported", "--json"], options].concat();
+        corpus.glasswork(&arguments).exits(0).json()
+    };
+    let one = plan(&["--tokens", "3200"]);
+    assert_eq!((&one["waves"], &one["length"]), (&1.into(), &32.into()));
+    assert!(one["seconds"].as_f64().is_some_and(|s| s > 0.0), "{one}");
+    let scored = score(&corpus, &["--tokens", "tokens.jsonl"], None);
+    let peak = scored["peak_memory_bytes"].as_f64().expect("a number");
+    let planned = one["memory_bytes"].as_f64().expect("a number");
+    assert!(peak < planned, "{peak} of {planned}");
+    let tight = plan(&["--tokens", "3200000", "--memory", "60MB"]);
+    assert!(
+        tight["waves"].as_u64().is_some_and(|waves| waves > 1),
+        "{tight}"
+    );
+    assert!(
+        tight["memory_bytes"]
+            .as_u64()
+            .is_some_and(|bytes| bytes <= 60_000_000)
+    );
+}
