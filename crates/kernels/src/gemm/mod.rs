@@ -289,7 +289,7 @@ impl<'a> Product<'a> {
         let numerics = self.pool.numerics(self.profile);
         let mr = tile::rows(numerics);
         // Several tasks a thread even out what others do to the machine.
-        let tasks = self.pool.threads() * if numerics.in_pairs() { 2 } else { 4 };
+        let tasks = self.pool.threads() * if numerics.in_pairs() { 1 } else { 2 };
         let rows_a_task = (parts.rows / tasks)
             .clamp(mr, blocking.rows.max(mr))
             .next_multiple_of(mr);

@@ -45,7 +45,7 @@ impl<'a> Target<'a> {
                 let next = row.as_ptr().wrapping_add(columns + column);
                 // SAFETY: a prefetch may go anywhere.
                 unsafe {
-                    std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_ET0 }>(
+                    std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(
                         next.cast(),
                     )
                 };

@@ -43,7 +43,7 @@ thread_local! {
 }
 
 /// Bytes of the next panel that are asked for with each block of K.
-const AHEAD_BYTES: usize = 512;
+const AHEAD_BYTES: usize = 256;
 
 /// Gives this thread its tiles; they stay its own until it ends.
 ///
@@ -117,8 +117,8 @@ pub(crate) unsafe fn cover(
             let next = b.next;
             for (index, row) in (0..m).step_by(BLOCK_SIDE).enumerate() {
                 let (a, c) = (a.at(row), c.at(row, column));
-                // A quarter of the next panel, as long as this one, with each row of blocks.
-                b.next = next.wrapping_add(index % 4 * steps * (AHEAD_BYTES / size_of::<f32>()));
+                // An eighth of the next panel, as long as this one, with each row of blocks.
+                b.next = next.wrapping_add(index % 8 * steps * (AHEAD_BYTES / size_of::<f32>()));
                 match (m - row > SIDE, n - column > SIDE) {
                     (true, true) => tiles::<32, 32>(steps, a, b, c, first),
                     (true, false) => tiles::<32, 16>(steps, a, b, c, first),
@@ -178,11 +178,7 @@ unsafe fn tiles<const ROWS: usize, const COLUMNS: usize>(
             "prefetcht1 [{ahead} + 128]",
             "prefetcht1 [{ahead} + 192]",
             "tdpbf16ps tmm0, tmm4, tmm6",
-            "prefetcht1 [{ahead} + 256]",
-            "prefetcht1 [{ahead} + 320]",
-            "prefetcht1 [{ahead} + 384]",
-            "prefetcht1 [{ahead} + 448]",
-            "add {ahead}, 512",
+            "add {ahead}, 256",
             right!("tileloadd tmm7, [{b} + {b_row} + 64]", "tdpbf16ps tmm1, tmm4, tmm7"),
             lower!("tileloadd tmm5, [{a_low} + {a_row}]", "tdpbf16ps tmm2, tmm5, tmm6"),
             both!("tdpbf16ps tmm3, tmm5, tmm7"),
