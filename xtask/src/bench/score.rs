@@ -27,7 +27,7 @@ fn ours(name: &str, model: &str) -> Entrant {
 }
 
 fn peer(name: &str, model: &str) -> Entrant {
-    let arguments = format!("{} --precision bf16", work(model));
+    let arguments = format!("{} --dtype bfloat16", work(model));
     Entrant::new(name, Program::Peer("peers/score_bench.py"), &arguments)
 }
 

@@ -30,7 +30,7 @@ use crate::aligned::Aligned;
 use crate::shared::Shared;
 use crate::{Numerics, Pool, Profile};
 use blocks::{Block, blocks};
-use packed::{panels, row_length};
+use packed::{panels, row_length, run};
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -255,8 +255,8 @@ impl<'a> Product<'a> {
                         let words = numerics.words(block.padded);
                         let out = &mut packed[numerics.words(block.before) * row..][..words * row];
                         panels(
-                            self.pool,
-                            numerics,
+                            (self.pool, numerics),
+                            run(&b),
                             out,
                             block,
                             n,

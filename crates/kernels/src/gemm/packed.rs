@@ -97,18 +97,23 @@ impl Packed {
         let cols = parts.iter().map(|part| part.cols).sum();
         let made = self.shape(pool, profile, [depth], cols);
         let numerics = made.numerics;
-        self.each_panel(pool, made, |block, column, width, out| {
-            let mut start = 0;
-            for part in parts {
-                let end = start + part.cols;
-                let (from, to) = (start.max(column), end.min(column + width));
-                if from < to {
-                    let at = from - column;
-                    pack::panel(numerics, out, at, part, block, from - start..to - start);
+        self.each_panel(
+            pool,
+            made,
+            parts.first().map_or(1, run),
+            |block, column, width, out| {
+                let mut start = 0;
+                for part in parts {
+                    let end = start + part.cols;
+                    let (from, to) = (start.max(column), end.min(column + width));
+                    if from < to {
+                        let at = from - column;
+                        pack::panel(numerics, out, at, part, block, from - start..to - start);
+                    }
+                    start = end;
                 }
-                start = end;
-            }
-        });
+            },
+        );
     }
 
     /// Packs operands of equal width one below the other: one product then continues each element's sum
@@ -124,29 +129,34 @@ impl Packed {
         );
         let made = self.shape(pool, profile, parts.iter().map(|part| part.rows), cols);
         let numerics = made.numerics;
-        self.each_panel(pool, made, |block, column, width, out| {
-            let line = out.len() / numerics.words(block.padded);
-            let mut start = 0;
-            for part in parts {
-                // A block may hold terms of several parts.
-                let from = start.max(block.first);
-                let to = (start + part.rows).min(block.first + block.terms);
-                if from < to {
-                    let terms = to - from;
-                    // A part that another one follows is whole units.
-                    let here = Block {
-                        first: from - start,
-                        terms,
-                        padded: terms.next_multiple_of(profile.depth_unit()),
-                        before: 0,
-                    };
-                    let above = numerics.words(from - block.first) * line;
-                    let out = &mut out[above..][..numerics.words(here.padded) * line];
-                    pack::panel(numerics, out, 0, part, here, column..column + width);
+        self.each_panel(
+            pool,
+            made,
+            parts.first().map_or(1, run),
+            |block, column, width, out| {
+                let line = out.len() / numerics.words(block.padded);
+                let mut start = 0;
+                for part in parts {
+                    // A block may hold terms of several parts.
+                    let from = start.max(block.first);
+                    let to = (start + part.rows).min(block.first + block.terms);
+                    if from < to {
+                        let terms = to - from;
+                        // A part that another one follows is whole units.
+                        let here = Block {
+                            first: from - start,
+                            terms,
+                            padded: terms.next_multiple_of(profile.depth_unit()),
+                            before: 0,
+                        };
+                        let above = numerics.words(from - block.first) * line;
+                        let out = &mut out[above..][..numerics.words(here.padded) * line];
+                        pack::panel(numerics, out, 0, part, here, column..column + width);
+                    }
+                    start += part.rows;
                 }
-                start += part.rows;
-            }
-        });
+            },
+        );
     }
 
     /// Packs the transpose of a matrix of `cols` rows of `depth` elements, each of which
@@ -216,6 +226,7 @@ impl Packed {
         &mut self,
         pool: &Pool,
         Made { numerics, blocking }: Made,
+        run: usize,
         fill: impl Fn(Block, usize, usize, &mut [f32]) + Sync,
     ) {
         let row = row_length(self.cols);
@@ -223,21 +234,37 @@ impl Packed {
         for block in blocks(&self.segments, blocking.depth, unit) {
             let words = numerics.words(block.padded);
             let out = &mut self.data[numerics.words(block.before) * row..][..words * row];
-            panels(pool, numerics, out, block, self.cols, blocking.panel, &fill);
+            panels(
+                (pool, numerics),
+                run,
+                out,
+                block,
+                self.cols,
+                blocking.panel,
+                &fill,
+            );
         }
     }
 }
 
-/// Panels that are filled together, and the terms at a time: rows of the source are then read in runs of
-/// some cache lines, not of one.
+/// Panels that are filled together.
 const PANELS: usize = 4;
-const TERMS: usize = 32;
 
-/// Calls `fill(part of the block, first column, columns, that part of the panel)` until every panel of
-/// the block is filled.
+/// Terms that are packed at a time, so that the source is read in runs of some cache lines, not of one: few
+/// where its rows run across the terms, all where they run along them.
+pub(super) fn run(source: &View) -> usize {
+    if source.col_stride == 1 {
+        32
+    } else {
+        usize::MAX
+    }
+}
+
+/// Calls `fill(part of the block, first column, columns, that part of the panel)`, `run` terms at a time,
+/// until every panel of the block is filled.
 pub(super) fn panels(
-    pool: &Pool,
-    numerics: Numerics,
+    (pool, numerics): (&Pool, Numerics),
+    run: usize,
     out: &mut [f32],
     block: Block,
     cols: usize,
@@ -247,11 +274,12 @@ pub(super) fn panels(
     let words = numerics.words(block.padded);
     let together = |(index, out): (usize, &mut [f32])| {
         let first = index * PANELS * panel;
-        for offset in (0..block.padded).step_by(TERMS) {
+        let run = run.min(block.padded);
+        for offset in (0..block.padded).step_by(run) {
             let part = Block {
                 first: block.first + offset,
-                terms: TERMS.min(block.terms.saturating_sub(offset)),
-                padded: TERMS.min(block.padded - offset),
+                terms: run.min(block.terms.saturating_sub(offset)),
+                padded: run.min(block.padded - offset),
                 before: 0,
             };
             let start = numerics.words(offset);
