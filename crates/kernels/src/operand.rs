@@ -77,11 +77,6 @@ impl Operand {
         (size_of::<f32>() * rows * Self::row(profile, width)) as u64
     }
 
-    /// Number of rows.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
     /// Rows to read.
     pub fn view(&self, rows: Range<usize>) -> View<'_> {
         let (count, width) = (rows.len(), self.width);

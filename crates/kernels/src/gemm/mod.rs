@@ -111,7 +111,15 @@ thread_local! {
 /// Bytes that a pool keeps for products whose right operand is a [`View`] of `rows` and `cols`: a copy of
 /// so much of it as is packed at a time.
 pub fn view_bytes(numerics: Numerics, rows: usize, cols: usize) -> usize {
-    size_of::<f32>() * SPAN.min(numerics.words(rows.next_multiple_of(2)) * row_length(cols))
+    let row = row_length(cols);
+    let all = numerics.words(rows.next_multiple_of(numerics.profile.depth_unit()));
+    let block = numerics.words(Blocking::of(numerics).depth);
+    size_of::<f32>() * row * all.min(block * blocks_in_span(block * row))
+}
+
+/// Blocks of k of so many words that are packed at a time.
+fn blocks_in_span(words: usize) -> usize {
+    (SPAN / words).max(1)
 }
 
 /// `C = A·B` or `C += A·B`, on all threads of `pool`. C is row-major, `A.rows × B.cols`, its rows
@@ -236,7 +244,7 @@ impl<'a> Product<'a> {
             Right::View(b) => {
                 let blocking = self.pool.blocking(self.profile);
                 let row = row_length(n);
-                let count = (SPAN / (numerics.words(blocking.depth) * row)).max(1);
+                let count = blocks_in_span(numerics.words(blocking.depth) * row);
                 let inner = [k];
                 let total = k.div_ceil(blocking.depth);
                 let mut packed = self.pool.packed();

@@ -27,10 +27,10 @@ impl<'a> Elements<'a> {
         }
     }
 
-    /// From element `start` on; nothing beyond the end.
+    /// From element `start` on.
     #[inline(always)]
     pub(crate) fn from(self, start: usize) -> Self {
-        self.part(start.min(self.len())..self.len())
+        self.part(start..self.len())
     }
 
     #[inline(always)]

@@ -59,14 +59,21 @@ unsafe fn configure() {
     });
 }
 
-/// Whether the processor has AMX for bf16 and the system lets this process use it.
+/// Whether the processor has AMX for bf16, and the vectors that make its operands, and the system lets this
+/// process use it.
 pub(crate) fn allowed() -> bool {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     {
         const BF16: u32 = 1 << 22;
         const TILE: u32 = 1 << 24;
         let features = std::arch::x86_64::__cpuid_count(7, 0).edx;
-        features & BF16 != 0 && features & TILE != 0 && asked_for_tiles()
+        is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512bf16")
+            && features & BF16 != 0
+            && features & TILE != 0
+            && asked_for_tiles()
     }
     #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
     false

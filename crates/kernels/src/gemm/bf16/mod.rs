@@ -1,6 +1,6 @@
 //! Products of the profile `bf16-v1`, at the level of register tiles.
 //!
-//! Operands are bf16 numbers, held as f32. K is taken in blocks of [`BLOCK`], padded with +0; in a
+//! Operands are bf16 numbers, held as f32 by the tiles of fma and in pairs by those of AMX. K is taken in blocks of [`BLOCK`], padded with +0; in a
 //! block, every element of C is two chains from +0, one over the even and one over the odd k, and
 //! then `c = c + (even + odd)`, all in the arithmetic of [`crate::bf16`]. One AMX `tdpbf16ps` is
 //! exactly that (`amx`); [`tile`] gives the same bits from f32 fma with FTZ and DAZ set.

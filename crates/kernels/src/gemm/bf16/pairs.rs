@@ -40,6 +40,12 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// From element `start` on; nothing where a padded row has no more.
+#[inline(always)]
+fn beyond(x: Elements, start: usize) -> Elements {
+    x.from(start.min(x.len()))
+}
+
 /// Up to 16 numbers, and +0 for the rest.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
@@ -186,7 +192,7 @@ pub(crate) fn left_rows(out: &mut [u32], words: usize, x: Lines, (count, terms):
         for step in 0..words / WORDS {
             store(
                 &mut out[TILE * step..][..WORDS],
-                pairs(source.from(2 * WORDS * step)),
+                pairs(beyond(source, 2 * WORDS * step)),
             );
         }
     }
@@ -237,7 +243,7 @@ pub(crate) fn right_across(
         for (index, out) in out.chunks_mut(16).enumerate() {
             store(
                 out,
-                interleaved(even.from(16 * index), odd.from(16 * index)),
+                interleaved(beyond(even, 16 * index), beyond(odd, 16 * index)),
             );
         }
     }

@@ -1,7 +1,9 @@
 //! Whether this machine's AMX computes `bf16-v1`: asked once, at the start, before anything relies on it.
 
+#[cfg(target_arch = "x86_64")]
+use super::pairs::{self, Lines};
 use super::{BLOCK, amx, reference};
-use crate::gemm::{Start, View};
+use crate::gemm::{Elements, Left, Out, Panel, Start, View};
 use std::sync::OnceLock;
 
 /// What is known about this machine's AMX.
@@ -21,7 +23,12 @@ pub fn verdict() -> Verdict {
     *VERDICT.get_or_init(|| {
         if amx::allowed() {
             // SAFETY: allowed.
-            verdict_on(|c, a, b| unsafe { amx::element(c, a, b) })
+            match verdict_on(|c, a, b| unsafe { amx::element(c, a, b) }) {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: as above, with the vectors that `allowed` asks for.
+                Verdict::Works => unsafe { whole_product() },
+                verdict => verdict,
+            }
         } else {
             Verdict::Absent
         }
@@ -91,6 +98,63 @@ fn verdict_on(element: impl Fn(f32, &[f32; BLOCK], &[f32; BLOCK]) -> f32) -> Ver
         reference::gemm(&mut expected, 1, row, column, Start::Continue);
         if element(probe.c, &a, &b).to_bits() != expected[0].to_bits() {
             return Verdict::Fails(probe.name);
+        }
+    }
+    Verdict::Works
+}
+
+/// A product of whole blocks on all tiles, each operand packed in both ways.
+///
+/// # Safety
+/// The process may use AMX, and the machine has AVX-512 with BF16.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+unsafe fn whole_product() -> Verdict {
+    const SIDE: usize = amx::BLOCK_SIDE;
+    const TERMS: usize = 2 * BLOCK;
+    const WORDS: usize = TERMS / 2;
+    let value = |i: usize| (i * 7919 % 1009) as f32 / 256.0 - 2.0;
+    let a: [f32; SIDE * TERMS] = std::array::from_fn(value);
+    let b: [f32; SIDE * TERMS] = std::array::from_fn(|i| value(3 * i + 1));
+    for across in [false, true] {
+        let (mut left, mut right) = ([0; SIDE * WORDS], [0; SIDE * WORDS]);
+        let lines = |data, stride| Lines {
+            data: Elements::F32(data),
+            stride,
+        };
+        let (a_view, b_view) = if across {
+            pairs::left_across(&mut left, (WORDS, WORDS), lines(&a, SIDE), (TERMS, SIDE));
+            pairs::right_across(&mut right, (SIDE, WORDS), lines(&b, SIDE), (TERMS, SIDE));
+            let a = View::new(&a, TERMS, SIDE).transposed();
+            (a, View::new(&b, TERMS, SIDE))
+        } else {
+            pairs::left_rows(&mut left, WORDS, lines(&a, TERMS), (SIDE, TERMS));
+            pairs::right_rows(&mut right, (SIDE, WORDS), lines(&b, TERMS), (SIDE, TERMS));
+            let b = View::new(&b, SIDE, TERMS).transposed();
+            (View::new(&a, SIDE, TERMS), b)
+        };
+        let mut expected = [0.25; SIDE * SIDE];
+        let mut found = expected;
+        reference::gemm(&mut expected, SIDE, a_view, b_view, Start::Continue);
+        let a = Left {
+            pointer: left.as_ptr().cast(),
+            row: WORDS,
+            term: 1,
+            tile: None,
+        };
+        let b = Panel {
+            pointer: right.as_ptr().cast(),
+            term: SIDE,
+            next: right.as_ptr().cast(),
+        };
+        let c = Out {
+            pointer: found.as_mut_ptr(),
+            row: SIDE,
+        };
+        // SAFETY: whole tiles, as the arrays' lengths say.
+        unsafe { amx::cover((SIDE, SIDE, WORDS), a, b, c, false) };
+        if found.map(f32::to_bits) != expected.map(f32::to_bits) {
+            return Verdict::Fails("a product of whole blocks");
         }
     }
     Verdict::Works
