@@ -168,7 +168,7 @@ fn collect_crates(
     gate: &Gate,
     progress: &dyn Progress,
 ) -> Result<Collected> {
-    let read: Vec<(SourcePackage, Vec<Candidate>)> = packages
+    let read: Vec<Result<(SourcePackage, Vec<Candidate>)>> = packages
         .par_iter()
         .map(|package| {
             let bytes = archive::read_archive(&places.cargo_home, package)?;
@@ -176,7 +176,9 @@ fn collect_crates(
             progress.advance(1);
             read
         })
-        .collect::<Result<_>>()?;
+        .collect();
+    // The first error in order, not the first in time.
+    let read = read.into_iter().collect::<Result<Vec<_>>>()?;
     let (packages, candidates): (Vec<_>, Vec<_>) = read.into_iter().unzip();
     let candidates = candidates.into_iter().flatten().collect();
     let entries = packages.len() as u64;
@@ -266,7 +268,7 @@ fn collect_pages(
             reason,
         });
     }
-    let candidates = pins
+    let candidates: Vec<Result<Candidate>> = pins
         .par_iter()
         .map(|pin| {
             let path = places.rust_docs.join(&pin.path);
@@ -303,7 +305,9 @@ fn collect_pages(
             progress.advance(1);
             Ok(candidate)
         })
-        .collect::<Result<Vec<_>>>()?;
+        .collect();
+    // The first error in order, not the first in time.
+    let candidates = candidates.into_iter().collect::<Result<Vec<_>>>()?;
     let entries = pins.len() as u64;
     Ok(Collected {
         candidates,
