@@ -182,7 +182,7 @@ pub(crate) struct PlanArgs {
     /// Of a model: in sequences of so many inputs [default: the model's positions, at most 2048]
     #[arg(long, value_name = "INPUTS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) length: Option<u32>,
-    /// Of a model: numerics profile [default: bf16-v1 for weights of 16 bits, else f32-v1]
+    /// Of a model: numerics profile [default: bf16-v1 for weights stored as bf16, else f32-v1]
     #[arg(long, value_name = "NAME", value_parser = parse_profile)]
     pub(crate) profile: Option<Profile>,
 }
@@ -201,7 +201,7 @@ pub(crate) struct ScoreArgs {
     /// Inputs of a window of text [default: the model's positions, at most 2048]
     #[arg(long, value_name = "INPUTS", conflicts_with = "tokens", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) length: Option<u32>,
-    /// Numerics profile [default: bf16-v1 for weights of 16 bits, else f32-v1]
+    /// Numerics profile [default: bf16-v1 for weights stored as bf16, else f32-v1]
     #[arg(long, value_name = "NAME", value_parser = parse_profile)]
     pub(crate) profile: Option<Profile>,
     /// Threads [default: all cores]

@@ -53,14 +53,15 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
     let profile = profile(args.profile, &checkpoint);
     let numerics = pool.numerics(profile);
     let decoder = checkpoint.decoder().clone();
-    let length = usual_length(args.length, &checkpoint);
     let tokens = args.tokens;
+    let most = usize::try_from(tokens).unwrap_or(usize::MAX);
+    let length = usual_length(args.length, &checkpoint)?.min(most);
     let whole = usize::try_from(tokens / length as u64).unwrap_or(usize::MAX);
     let rest = (tokens % length as u64) as usize;
     let lengths = std::iter::repeat_n(length, whole).chain((rest > 0).then_some(rest));
     let cut = Cut::fit(&checkpoint, numerics, lengths, budget(args.compute.memory))?;
-    let waves = tokens.div_ceil(cut.wave_rows as u64);
-    let memory = ScoringMemory::of(&checkpoint, numerics, cut, length.min(tokens as usize));
+    let waves = waves(tokens, length, cut.wave_rows);
+    let memory = ScoringMemory::of(&checkpoint, numerics, cut, length);
     let (parameters, weights_bytes) = (checkpoint.parameters(), checkpoint.stored_bytes());
     let stored_as = checkpoint.stored_type().name();
     let (threads, isa) = (pool.threads(), pool.isa().name());
@@ -117,6 +118,12 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
     Ok(ExitCode::SUCCESS)
 }
 
+/// Passes over the files: each takes whole sequences, at least one.
+fn waves(tokens: u64, length: usize, wave_rows: usize) -> u64 {
+    let a_wave = (wave_rows / length).max(1) * length;
+    tokens.div_ceil(a_wave as u64)
+}
+
 fn text(plan: &Plan) -> String {
     let passes = match plan.waves {
         1 => "one pass over the files".to_owned(),
@@ -151,4 +158,17 @@ fn text(plan: &Plan) -> String {
         plan.threads,
         plan.isa,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::waves;
+
+    #[test]
+    fn a_pass_takes_whole_sequences() {
+        assert_eq!(waves(4096, 1024, 4096), 1);
+        // Three whole sequences fit into a pass, not three and a half.
+        assert_eq!(waves(7 * 1024, 1024, 3584), 3);
+        assert_eq!(waves(7 * 1024, 1024, 10), 7);
+    }
 }

@@ -1,5 +1,6 @@
 //! Scoring a model folder: the one that `export hf` writes stands for everybody's.
 
+use glasswork_release::safetensors::SafeTensors;
 use serde_json::Value;
 
 use crate::corpus::{Answer, Corpus, glasswork, trained};
@@ -96,4 +97,69 @@ fn plan_says_what_scoring_takes() {
             .as_u64()
             .is_some_and(|bytes| bytes <= 60_000_000)
     );
+}
+
+#[test]
+fn a_score_that_is_no_number_is_an_error_that_names_the_line() {
+    let corpus = exported();
+    let path = corpus.path().join("exported/model.safetensors");
+    let tensors = SafeTensors::open(&path).expect("opens");
+    // The embedding of token 300: only the last line holds it.
+    let name = "model.embed_tokens.weight";
+    let info = tensors.info(name).expect("there");
+    let data: u64 = tensors
+        .names()
+        .map(|name| tensors.bytes(name).expect("there").len() as u64)
+        .sum();
+    let mut file = std::fs::read(&path).expect("reads");
+    let row = (info.range.1 - info.range.0) / info.shape[0];
+    let at = file.len() as u64 - data + info.range.0 + 300 * row;
+    let at = usize::try_from(at).expect("small");
+    file[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&path, file).expect("writes");
+    corpus.put("some.jsonl", b"[1, 2, 3]\n\n[4, 300, 5]\n");
+    let arguments = ["score", "exported", "--tokens", "some.jsonl"];
+    let answer = corpus.glasswork(&arguments).exits(1);
+    assert!(
+        answer
+            .err
+            .contains("some.jsonl line 3: the log-likelihood is NaN"),
+        "{}",
+        answer.err
+    );
+    assert!(answer.err.contains("hint: a weight is"), "{}", answer.err);
+    assert_eq!(answer.out, "");
+    corpus.put("some.jsonl", b"[1, 2, 3]\n");
+    corpus.glasswork(&arguments).exits(0);
+}
+
+#[test]
+fn plan_and_score_refuse_lengths_beyond_the_positions() {
+    let corpus = exported();
+    corpus.put("text.txt", b"A line.\n");
+    let long = ["--length", "4000000000"];
+    for arguments in [
+        ["plan", "exported", "--tokens", "10"],
+        ["score", "exported", "--text", "text.txt"],
+    ] {
+        let answer = corpus.glasswork(&[&arguments[..], &long].concat()).exits(1);
+        let message = "--length 4000000000 is more than the model has positions (32)";
+        assert!(answer.err.contains(message), "{}", answer.err);
+    }
+    let few = ["plan", "exported", "--tokens", "10", "--json"];
+    assert_eq!(corpus.glasswork(&few).exits(0).json()["length"], 10);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_tokenizer_that_is_no_plain_file_is_refused() {
+    let corpus = exported();
+    corpus.put("text.txt", b"A line.\n");
+    let path = corpus.path().join("exported/tokenizer.json");
+    std::fs::remove_file(&path).expect("removes");
+    std::os::unix::fs::symlink("/dev/zero", &path).expect("links");
+    let answer = corpus.glasswork(&["score", "exported", "--text", "text.txt"]);
+    let answer = answer.exits(1);
+    assert!(answer.err.contains("tokenizer.json"), "{}", answer.err);
+    assert!(answer.err.contains("no plain file"), "{}", answer.err);
 }

@@ -7,13 +7,16 @@ use glasswork_data::PublishedTokenizer;
 use glasswork_eval::windows;
 use glasswork_model::Checkpoint;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Sequences, and which document each is of.
 pub(super) struct Inputs {
     pub(super) sequences: Vec<Sequence>,
     pub(super) document_of: Vec<usize>,
     pub(super) documents: usize,
+    /// Line of the file on which each document begins, from 1.
+    lines: Vec<usize>,
+    path: PathBuf,
     /// Of text.
     pub(super) bytes: Option<u64>,
 }
@@ -35,6 +38,15 @@ impl Inputs {
         }
         Ok(inputs)
     }
+
+    /// Where a document stands, for messages.
+    pub(super) fn place(&self, document: usize) -> String {
+        let (path, line) = (self.path.display(), self.lines[document]);
+        match self.bytes {
+            Some(_) => format!("{path}: document {} (from line {line})", document + 1),
+            None => format!("{path} line {line}"),
+        }
+    }
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
@@ -50,7 +62,7 @@ fn read(path: &Path) -> Result<String, Failure> {
 
 /// A JSON array of token ids a line, or an object that holds one as `token_ids`.
 fn tokens(path: &Path) -> Result<Inputs, Failure> {
-    let mut sequences = Vec::new();
+    let (mut sequences, mut lines) = (Vec::new(), Vec::new());
     for (number, line) in read(path)?.lines().enumerate() {
         if line.trim().is_empty() {
             continue;
@@ -70,11 +82,14 @@ fn tokens(path: &Path) -> Result<Inputs, Failure> {
         let ids = ids.map(|id| id.as_u64().and_then(|id| u32::try_from(id).ok()));
         let ids = ids.collect::<Option<Vec<u32>>>().ok_or_else(wrong)?;
         sequences.push(Sequence::new(ids));
+        lines.push(number + 1);
     }
     Ok(Inputs {
         document_of: (0..sequences.len()).collect(),
         documents: sequences.len(),
         sequences,
+        lines,
+        path: path.into(),
         bytes: None,
     })
 }
@@ -89,7 +104,7 @@ fn text(path: &Path, args: &ScoreArgs, checkpoint: &Checkpoint) -> Result<Inputs
             Some("score token ids with --tokens instead".to_owned()),
         )
     })?;
-    let length = usual_length(args.length, checkpoint);
+    let length = usual_length(args.length, checkpoint)?;
     let tokenizer = checkpoint.folder().join("tokenizer.json");
     if !tokenizer.exists() {
         return Err(Failure::new(
@@ -98,36 +113,39 @@ fn text(path: &Path, args: &ScoreArgs, checkpoint: &Checkpoint) -> Result<Inputs
         ));
     }
     let tokenizer = PublishedTokenizer::open(&tokenizer)?;
-    let (mut sequences, mut document_of, mut documents, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
-    for document in documents_of(&read(path)?) {
+    let (mut sequences, mut document_of, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let mut lines = Vec::new();
+    for (line, document) in documents_of(&read(path)?) {
         let mut tokens = vec![first];
         tokens.extend(tokenizer.encode(&document)?);
         for window in windows(&tokens, length) {
             let mut tokens = window.inputs.to_vec();
             tokens.extend(window.targets.last());
             sequences.push(Sequence::counting_last(tokens, window.counted));
-            document_of.push(documents);
+            document_of.push(lines.len());
         }
-        documents += 1;
+        lines.push(line);
         bytes += document.len() as u64;
     }
     Ok(Inputs {
         sequences,
         document_of,
-        documents,
+        documents: lines.len(),
+        lines,
+        path: path.into(),
         bytes: Some(bytes),
     })
 }
 
-/// Stretches of lines that are not empty.
-fn documents_of(text: &str) -> Vec<String> {
+/// Stretches of lines that are not empty, and the number of the first line of each, from 1.
+fn documents_of(text: &str) -> Vec<(usize, String)> {
     let mut documents = Vec::new();
     let mut lines: Vec<&str> = Vec::new();
-    for line in text.lines().chain([""]) {
+    for (number, line) in text.lines().chain([""]).enumerate() {
         if !line.trim().is_empty() {
             lines.push(line);
         } else if !lines.is_empty() {
-            documents.push(lines.join("\n"));
+            documents.push((number + 1 - lines.len(), lines.join("\n")));
             lines.clear();
         }
     }
@@ -140,7 +158,8 @@ mod tests {
 
     #[test]
     fn empty_lines_part_documents() {
-        assert_eq!(documents_of("a\nb\n\n \nc\n"), ["a\nb", "c"]);
+        let expected = [(1, "a\nb".to_owned()), (5, "c".to_owned())];
+        assert_eq!(documents_of("a\nb\n\n \nc\n"), expected);
         assert!(documents_of("\n\n").is_empty());
     }
 }

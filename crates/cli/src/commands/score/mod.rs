@@ -45,7 +45,8 @@ struct Scored {
 /// The profile that a person asked for, or the one that goes with the stored weights.
 pub(super) fn profile(asked: Option<Profile>, checkpoint: &Checkpoint) -> Profile {
     asked.unwrap_or(match checkpoint.stored_type() {
-        Dtype::Bf16 | Dtype::F16 => Profile::Bf16V1,
+        Dtype::Bf16 => Profile::Bf16V1,
+        // bf16-v1 would round f16 weights, which have more digits, before it computes.
         _ => Profile::F32V1,
     })
 }
@@ -59,10 +60,35 @@ pub(super) fn budget(asked: Option<bytesize::ByteSize>) -> u64 {
 /// Inputs of a sequence where nobody asks for another number, and the model has as many positions.
 const USUAL_LENGTH: usize = 2048;
 
-/// Inputs of a sequence.
-pub(super) fn usual_length(asked: Option<u32>, checkpoint: &Checkpoint) -> usize {
-    let usual = checkpoint.decoder().positions.min(USUAL_LENGTH);
-    asked.map_or(usual, |length| length as usize)
+/// Inputs of a sequence, at most the model's positions.
+pub(super) fn usual_length(asked: Option<u32>, checkpoint: &Checkpoint) -> Result<usize, Failure> {
+    let positions = checkpoint.decoder().positions;
+    match asked.map(|length| length as usize) {
+        None => Ok(positions.min(USUAL_LENGTH)),
+        Some(length) if length <= positions => Ok(length),
+        Some(length) => Err(Failure::new(
+            format!("--length {length} is more than the model has positions ({positions})"),
+            Some(format!("ask for {positions} or fewer")),
+        )),
+    }
+}
+
+/// Refuses scores that are no numbers: of a document, the place is named.
+fn check_finite(inputs: &Inputs, log_likelihoods: &[f64]) -> Result<(), Failure> {
+    let of = log_likelihoods.iter().position(|x| !x.is_finite());
+    of.map_or(Ok(()), |document| {
+        Err(Failure::new(
+            format!(
+                "{}: the log-likelihood is {}: the model's logits there are no finite numbers",
+                inputs.place(document),
+                log_likelihoods[document],
+            ),
+            Some(
+                "a weight is NaN, infinite or far too large: compare the model's files with where they came from"
+                    .to_owned(),
+            ),
+        ))
+    })
 }
 
 pub(super) fn run(args: &ScoreArgs, output: &Output) -> Result<ExitCode, Failure> {
@@ -96,6 +122,7 @@ pub(super) fn run(args: &ScoreArgs, output: &Output) -> Result<ExitCode, Failure
     for (score, &document) in scores.iter().zip(&inputs.document_of) {
         log_likelihoods[document] += score.log_likelihood;
     }
+    check_finite(&inputs, &log_likelihoods)?;
     let log_likelihood: f64 = log_likelihoods.iter().sum();
     let mean_loss = -log_likelihood / tokens as f64;
     let scored = Scored {
