@@ -53,8 +53,8 @@ pub(crate) fn cut(compute: &Compute, run: &RunConfig, pool: &Pool) -> Result<Cut
     };
     let profile = run.profile.parse().map_err(ModelError::from)?;
     let model = ModelConfig::from_run(run)?;
-    let numerics = pool.numerics(profile);
-    fit(run, &model, numerics, micro_batch, budget.as_u64()).map_err(|least| {
+    let computed = (pool.numerics(profile), pool.threads());
+    fit(run, &model, computed, micro_batch, budget.as_u64()).map_err(|least| {
         Failure::new(
             format!(
                 "run `{}` does not fit into {}: it takes at least {}",

@@ -1,7 +1,7 @@
 //! Folders of published models: scores that depend on nothing but the model, and folders that lie.
 
 use glasswork_kernels::{Isa, Numerics, Pool, Profile, cross_entropy};
-use glasswork_model::scoring::{Cut, Score, Sequence, Unwatched};
+use glasswork_model::scoring::{Cut, Score, Sequence, Unwatched, Work};
 use glasswork_model::{
     Checkpoint, Decoder, Engine, ModelConfig, ModelError, Parameters, Scorer, config_json,
     initialise,
@@ -263,14 +263,14 @@ fn stored_types_are_widened_and_a_budget_is_kept() {
         profile: Profile::F32V1,
         isa: Isa::best(),
     };
-    let lengths = || [60, 60, 20];
-    let free = Cut::fit(&checkpoint, numerics, lengths(), u64::MAX).expect("fits");
+    let work = Work::new((numerics, 1), [60, 60, 20]);
+    let free = Cut::fit(&checkpoint, work, u64::MAX).expect("fits");
     assert_eq!((free.chunk_rows, free.wave_rows), (140, 140));
-    let error = Cut::fit(&checkpoint, numerics, lengths(), 1000).expect_err("too little");
+    let error = Cut::fit(&checkpoint, work, 1000).expect_err("too little");
     let ModelError::Memory { least, .. } = error else {
         panic!("{error}");
     };
-    let tight = Cut::fit(&checkpoint, numerics, lengths(), least).expect("fits");
+    let tight = Cut::fit(&checkpoint, work, least).expect("fits");
     assert!(tight.wave_rows < 140, "{tight:?}");
 }
 

@@ -67,7 +67,8 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
         None
     };
     let profile = run.profile.parse().map_err(ModelError::from)?;
-    let memory = Memory::of(&run, &model, pool.numerics(profile), cut);
+    let computed = (pool.numerics(profile), pool.threads());
+    let memory = Memory::of(&run, &model, computed, cut);
     let checkpoints = run.training.checkpoint_steps.len() as u64;
     let plan = Plan {
         name: run.name.clone(),

@@ -5,7 +5,7 @@ use crate::args::PlanArgs;
 use crate::failure::Failure;
 use crate::machine;
 use crate::output::{Output, bytes, duration, grouped};
-use glasswork_model::scoring::{Cut, ScoringMemory};
+use glasswork_model::scoring::{Cut, ScoringMemory, Work};
 use glasswork_model::{Checkpoint, Scorer};
 use serde::Serialize;
 use std::process::ExitCode;
@@ -33,6 +33,7 @@ struct Plan {
     mapped_bytes: u64,
     stream_bytes: u64,
     activation_bytes: u64,
+    thread_bytes: u64,
     program_bytes: u64,
     threads: usize,
     isa: &'static str,
@@ -51,17 +52,19 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
     let checkpoint = Checkpoint::open(&args.run)?;
     let pool = machine::pool(args.compute.threads)?;
     let profile = profile(args.profile, &checkpoint);
-    let numerics = pool.numerics(profile);
     let decoder = checkpoint.decoder().clone();
     let tokens = args.tokens;
     let most = usize::try_from(tokens).unwrap_or(usize::MAX);
     let length = usual_length(args.length, &checkpoint)?.min(most);
-    let whole = usize::try_from(tokens / length as u64).unwrap_or(usize::MAX);
-    let rest = (tokens % length as u64) as usize;
-    let lengths = std::iter::repeat_n(length, whole).chain((rest > 0).then_some(rest));
-    let cut = Cut::fit(&checkpoint, numerics, lengths, budget(args.compute.memory))?;
+    let work = Work {
+        numerics: pool.numerics(profile),
+        threads: pool.threads(),
+        rows: most,
+        longest: length,
+    };
+    let cut = Cut::fit(&checkpoint, work, budget(args.compute.memory))?;
     let waves = waves(tokens, length, cut.wave_rows);
-    let memory = ScoringMemory::of(&checkpoint, numerics, cut, length);
+    let memory = ScoringMemory::of(&checkpoint, work, cut);
     let (parameters, weights_bytes) = (checkpoint.parameters(), checkpoint.stored_bytes());
     let stored_as = checkpoint.stored_type().name();
     let (threads, isa) = (pool.threads(), pool.isa().name());
@@ -105,6 +108,7 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
         mapped_bytes: memory.mapped,
         stream_bytes: memory.stream,
         activation_bytes: memory.activations,
+        thread_bytes: memory.threads,
         program_bytes: memory.program,
         threads,
         isa,
@@ -133,7 +137,8 @@ fn text(plan: &Plan) -> String {
         "model            {}, {} parameters stored as {}: {}\n\
          scoring          {} tokens in sequences of {}, {}, {passes}\n\
          memory           {}: a layer in the order of the products {}, its file's pages {},\n\
-         \x20                residual stream {}, activations of {} rows {}, the program itself {}\n\
+         \x20                residual stream {}, activations of {} rows {}, the threads' buffers {},\n\
+         \x20                the program itself {}\n\
          time             about {} at {:.1} tokens/s (measured on one layer: read and packed in {:.2} s,\n\
          \x20                again in {:.2} s, {:.0} rows/s through it; {} threads, {})\n",
         plan.architecture,
@@ -149,6 +154,7 @@ fn text(plan: &Plan) -> String {
         bytes(plan.stream_bytes),
         grouped(plan.chunk_rows as u64),
         bytes(plan.activation_bytes),
+        bytes(plan.thread_bytes),
         bytes(plan.program_bytes),
         duration(plan.seconds),
         plan.tokens_per_second,

@@ -163,3 +163,29 @@ fn a_tokenizer_that_is_no_plain_file_is_refused() {
     assert!(answer.err.contains("tokenizer.json"), "{}", answer.err);
     assert!(answer.err.contains("no plain file"), "{}", answer.err);
 }
+
+#[test]
+fn many_threads_and_a_long_sequence_stay_within_the_plan() {
+    let corpus = exported();
+    let path = corpus.path().join("exported/config.json");
+    let config = std::fs::read_to_string(&path).expect("reads");
+    let mut config: Value = serde_json::from_str(&config).expect("JSON");
+    config["max_position_embeddings"] = 4096.into();
+    std::fs::write(&path, config.to_string()).expect("writes");
+    let tokens: Vec<u32> = (0..=4096).map(|i| i % 320).collect();
+    corpus.put("long.jsonl", format!("{tokens:?}\n").as_bytes());
+    for profile in ["f32-v1", "bf16-v1"] {
+        let options = ["--threads", "16", "--profile", profile];
+        let plan = ["plan", "exported", "--json", "--tokens", "4096"];
+        let plan = [&plan[..], &["--length", "4096"], &options].concat();
+        let plan = corpus.glasswork(&plan).exits(0).json();
+        let options = [&["--tokens", "long.jsonl"], &options[..]].concat();
+        let scored = score(&corpus, &options, None);
+        let planned = plan["memory_bytes"].as_f64().expect("a number");
+        // Linux alone tells a process its peak.
+        if let Some(peak) = scored["peak_memory_bytes"].as_f64() {
+            assert!(peak <= planned, "{profile}: {peak} of {planned}");
+            assert!(peak > 0.5 * planned, "{profile}: {peak} of {planned}");
+        }
+    }
+}

@@ -15,7 +15,7 @@ mod head;
 mod layer_weights;
 mod memory;
 
-pub use memory::{Cut, ScoringMemory};
+pub use memory::{Cut, ScoringMemory, Work};
 
 use crate::{Checkpoint, Decoder, ModelError};
 use block::Block;

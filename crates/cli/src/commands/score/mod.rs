@@ -8,7 +8,7 @@ use crate::machine;
 use crate::output::{Output, bytes, duration, grouped};
 use crate::progress::Tokens;
 use glasswork_kernels::Profile;
-use glasswork_model::scoring::{Cut, Sequence};
+use glasswork_model::scoring::{Cut, Sequence, Work};
 use glasswork_model::{Checkpoint, Scorer};
 use glasswork_release::Dtype;
 use inputs::Inputs;
@@ -97,12 +97,8 @@ pub(super) fn run(args: &ScoreArgs, output: &Output) -> Result<ExitCode, Failure
     let profile = profile(args.profile, &checkpoint);
     let inputs = Inputs::read(args, &checkpoint)?;
     let lengths = inputs.sequences.iter().map(|s| s.inputs().len());
-    let cut = Cut::fit(
-        &checkpoint,
-        pool.numerics(profile),
-        lengths,
-        budget(args.memory),
-    )?;
+    let work = Work::new((pool.numerics(profile), pool.threads()), lengths);
+    let cut = Cut::fit(&checkpoint, work, budget(args.memory))?;
     let decoder = checkpoint.decoder();
     let (architecture, parameters) = (decoder.architecture.name(), checkpoint.parameters());
     let (stored_as, isa, threads) = (
