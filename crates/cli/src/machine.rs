@@ -77,14 +77,16 @@ pub(crate) fn peak_memory() -> Option<u64> {
     Some(1024 * kibibytes)
 }
 
-/// Memory that could be taken now without pushing others out, bytes; `None` where the system does not say.
+/// Memory that could be taken now without pushing others out or passing a control group's limit, bytes;
+/// `None` where the system does not say.
 pub(crate) fn free_memory() -> Option<u64> {
     let info = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = info
         .lines()
         .find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(1024 * kibibytes)
+    let free = 1024 * kibibytes;
+    Some(crate::cgroup::free_memory().map_or(free, |here| here.min(free)))
 }
 
 /// Threads for work that is not numerics.

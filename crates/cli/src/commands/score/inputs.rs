@@ -5,7 +5,7 @@ use crate::args::ScoreArgs;
 use crate::failure::Failure;
 use glasswork_data::PublishedTokenizer;
 use glasswork_eval::windows;
-use glasswork_model::Checkpoint;
+use glasswork_model::{Checkpoint, Decoder};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ pub(super) struct Inputs {
 impl Inputs {
     pub(super) fn read(args: &ScoreArgs, checkpoint: &Checkpoint) -> Result<Self, Failure> {
         let inputs = match (&args.tokens, &args.text) {
-            (Some(path), _) => tokens(path)?,
+            (Some(path), _) => tokens(path, checkpoint.decoder())?,
             (None, Some(path)) => text(path, args, checkpoint)?,
             (None, None) => unreachable!("clap asks for one of them"),
         };
@@ -61,26 +61,33 @@ fn read(path: &Path) -> Result<String, Failure> {
 }
 
 /// A JSON array of token ids a line, or an object that holds one as `token_ids`.
-fn tokens(path: &Path) -> Result<Inputs, Failure> {
+fn tokens(path: &Path, decoder: &Decoder) -> Result<Inputs, Failure> {
     let (mut sequences, mut lines) = (Vec::new(), Vec::new());
     for (number, line) in read(path)?.lines().enumerate() {
         if line.trim().is_empty() {
             continue;
         }
+        let place = format!("{} line {}", path.display(), number + 1);
         let wrong = || {
             let hint = "a line is a JSON array of token ids, as in [1, 529, 18]".to_owned();
-            let message = format!(
-                "{} line {}: no array of token ids",
-                path.display(),
-                number + 1
-            );
-            Failure::new(message, Some(hint))
+            Failure::new(format!("{place}: no array of token ids"), Some(hint))
         };
         let value: Value = serde_json::from_str(line).map_err(|_| wrong())?;
         let ids = value.get("token_ids").unwrap_or(&value);
         let ids = ids.as_array().ok_or_else(wrong)?.iter();
-        let ids = ids.map(|id| id.as_u64().and_then(|id| u32::try_from(id).ok()));
-        let ids = ids.collect::<Option<Vec<u32>>>().ok_or_else(wrong)?;
+        let ids = ids.map(|id| token_id(id, &place));
+        let ids = ids.collect::<Result<Vec<u32>, Failure>>()?;
+        check_vocabulary(&ids, decoder, &place)?;
+        let inputs = ids.len().saturating_sub(1);
+        if inputs > decoder.positions {
+            return Err(Failure::new(
+                format!(
+                    "{place} has {inputs} inputs, the model takes {}",
+                    decoder.positions
+                ),
+                Some("cut it into shorter sequences".to_owned()),
+            ));
+        }
         sequences.push(Sequence::new(ids));
         lines.push(number + 1);
     }
@@ -92,6 +99,28 @@ fn tokens(path: &Path) -> Result<Inputs, Failure> {
         path: path.into(),
         bytes: None,
     })
+}
+
+fn token_id(id: &Value, place: &str) -> Result<u32, Failure> {
+    let number = id.as_u64().and_then(|id| u32::try_from(id).ok());
+    number.ok_or_else(|| {
+        let shown: String = id.to_string().chars().take(40).collect();
+        Failure::new(
+            format!("{place}: {shown} is no token id"),
+            Some("token ids are whole numbers from 0 on".to_owned()),
+        )
+    })
+}
+
+fn check_vocabulary(ids: &[u32], decoder: &Decoder, place: &str) -> Result<(), Failure> {
+    let vocabulary = decoder.vocabulary;
+    match ids.iter().find(|&&id| id as usize >= vocabulary) {
+        None => Ok(()),
+        Some(id) => Err(Failure::new(
+            format!("{place}: token {id} is outside the vocabulary of {vocabulary}"),
+            Some("tokens must come from this model's own tokenizer".to_owned()),
+        )),
+    }
 }
 
 /// Documents between empty lines, each after the model's first token, in windows that predict every
@@ -118,6 +147,8 @@ fn text(path: &Path, args: &ScoreArgs, checkpoint: &Checkpoint) -> Result<Inputs
     for (line, document) in documents_of(&read(path)?) {
         let mut tokens = vec![first];
         tokens.extend(tokenizer.encode(&document)?);
+        let place = format!("{} from line {line}", path.display());
+        check_vocabulary(&tokens, decoder, &place)?;
         for window in windows(&tokens, length) {
             let mut tokens = window.inputs.to_vec();
             tokens.extend(window.targets.last());
