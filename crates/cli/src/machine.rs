@@ -43,7 +43,7 @@ pub(crate) fn pool(asked: Option<u16>) -> Result<Arc<Pool>, Failure> {
 
 /// How to cut the steps of `run`, computed on `pool`, into what `compute` allows.
 pub(crate) fn cut(compute: &Compute, run: &RunConfig, pool: &Pool) -> Result<Cut, Failure> {
-    let micro_batch = (compute.micro_batch as usize).min(run.training.batch);
+    let micro_batch = (compute.micro_batch() as usize).min(run.training.batch);
     let Some(budget) = compute.memory else {
         let recomputed = 0;
         return Ok(Cut {

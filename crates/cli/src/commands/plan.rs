@@ -54,6 +54,12 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
     } else {
         args.run.clone()
     };
+    let of_models = [
+        ("--tokens", args.tokens.is_some()),
+        ("--length", args.length.is_some()),
+        ("--profile", args.profile.is_some()),
+    ];
+    super::plan_model::refuse(&of_models, "a model folder", "a run")?;
     let run = load_run(&file)?;
     let model = ModelConfig::from_run(&run)?;
     let pool = machine::pool(args.compute.threads)?;

@@ -11,6 +11,8 @@ use serde::Serialize;
 use std::process::ExitCode;
 use std::time::Instant;
 
+/// Tokens to score, where nobody asks for another number.
+const USUAL_TOKENS: u64 = 100_000;
 /// Rows that are timed: enough for the products' speed, few enough to take seconds.
 const SAMPLE_ROWS: usize = 512;
 
@@ -48,12 +50,25 @@ struct Plan {
     tokens_per_second: f64,
 }
 
+/// Options that are `given` although they belong to the other kind of plan.
+pub(super) fn refuse(given: &[(&str, bool)], theirs: &str, this: &str) -> Result<(), Failure> {
+    match given.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((option, _)) => Err(Failure::usage(
+            format!("{option} belongs to the plan of {theirs}, and this is {this}"),
+            "leave it out",
+        )),
+    }
+}
+
 pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure> {
+    let of_runs = [("--micro-batch", args.compute.micro_batch.is_some())];
+    refuse(&of_runs, "a run", "a model folder")?;
     let checkpoint = Checkpoint::open(&args.run)?;
     let pool = machine::pool(args.compute.threads)?;
     let profile = profile(args.profile, &checkpoint);
     let decoder = checkpoint.decoder().clone();
-    let tokens = args.tokens;
+    let tokens = args.tokens.unwrap_or(USUAL_TOKENS);
     let most = usize::try_from(tokens).unwrap_or(usize::MAX);
     let length = usual_length(args.length, &checkpoint)?.min(most);
     let work = Work {
@@ -79,7 +94,7 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
     let first_load = timed(&mut || scorer.load_sample_layer());
     let load = first_load.min(timed(&mut || scorer.load_sample_layer()));
     let sample = length.min(SAMPLE_ROWS);
-    let count = (SAMPLE_ROWS / sample).max(1);
+    let count = (SAMPLE_ROWS.min(cut.chunk_rows) / sample).max(1);
     let mut run = || timed(&mut || scorer.run_sample_layer(count, sample));
     run();
     let rate = (count * sample) as f64 / run().min(run());
@@ -136,11 +151,11 @@ fn text(plan: &Plan) -> String {
     format!(
         "model            {}, {} parameters stored as {}: {}\n\
          scoring          {} tokens in sequences of {}, {}, {passes}\n\
-         memory           {}: a layer in the order of the products {}, its file's pages {},\n\
+         memory           {}: one layer's weights, rearranged, {}, its file's pages {},\n\
          \x20                residual stream {}, activations of {} rows {}, the threads' buffers {},\n\
          \x20                the program itself {}\n\
-         time             about {} at {:.1} tokens/s (measured on one layer: read and packed in {:.2} s,\n\
-         \x20                again in {:.2} s, {:.0} rows/s through it; {} threads, {})\n",
+         time             about {} at {:.1} tokens/s (measured on one layer: read and packed in {},\n\
+         \x20                again in {}, {:.0} rows/s through it; {} threads, {})\n",
         plan.architecture,
         grouped(plan.parameters),
         plan.stored_as,
@@ -158,8 +173,8 @@ fn text(plan: &Plan) -> String {
         bytes(plan.program_bytes),
         duration(plan.seconds),
         plan.tokens_per_second,
-        plan.layer_first_load_seconds,
-        plan.layer_load_seconds,
+        duration(plan.layer_first_load_seconds),
+        duration(plan.layer_load_seconds),
         plan.layer_rows_per_second,
         plan.threads,
         plan.isa,

@@ -150,10 +150,10 @@ fn of_plan() {
     assert_snapshot!(help(&["plan"]), @r"
     Tell size, memory, disk and time before anything runs
 
-    Usage: glasswork plan [OPTIONS] <RUN.toml>
+    Usage: glasswork plan [OPTIONS] <RUN|RELEASE|MODEL>
 
     Arguments:
-      <RUN.toml>  A run file, a release, or a model folder
+      <RUN|RELEASE|MODEL>  A run file, a release, or a model folder
 
     Options:
           --json                       Print the result as JSON

@@ -1,5 +1,6 @@
 //! Scoring a model folder: the one that `export hf` writes stands for everybody's.
 
+use glasswork_release::Digest;
 use glasswork_release::safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -43,6 +44,15 @@ fn threads_memory_and_instruction_set_change_no_bit() {
             let scored = score(&corpus, &options, isa);
             assert_eq!(scored["tokens"], 32 + 8 + 1 + 32);
             assert_eq!(scored["profile"], profile);
+            assert_eq!(scored["length"], 32);
+            assert_eq!(scored["version"], env!("CARGO_PKG_VERSION"));
+            for (key, file) in [
+                ("config_digest", "exported/config.json"),
+                ("input_digest", "tokens.jsonl"),
+            ] {
+                let digest = Digest::of_file(&corpus.path().join(file)).expect("reads");
+                assert_eq!(scored[key], digest.to_string(), "{key}");
+            }
             scored["log_likelihoods"].clone()
         };
         let first = with(&[], None);
@@ -148,6 +158,25 @@ fn plan_and_score_refuse_lengths_beyond_the_positions() {
     }
     let few = ["plan", "exported", "--tokens", "10", "--json"];
     assert_eq!(corpus.glasswork(&few).exits(0).json()["length"], 10);
+}
+
+#[test]
+fn plan_refuses_options_of_the_other_kind() {
+    let corpus = exported();
+    let model = corpus.glasswork(&["plan", "exported", "--micro-batch", "2"]);
+    let said = model.exits(2).err;
+    let message = "--micro-batch belongs to the plan of a run, and this is a model folder";
+    assert!(said.contains(message), "{said}");
+    for (option, value) in [
+        ("--tokens", "5"),
+        ("--length", "5"),
+        ("--profile", "f32-v1"),
+    ] {
+        let run = corpus.glasswork(&["plan", "run.toml", option, value]);
+        let said = run.exits(2).err;
+        let message = format!("{option} belongs to the plan of a model folder, and this is a run");
+        assert!(said.contains(&message), "{said}");
+    }
 }
 
 #[cfg(unix)]

@@ -317,6 +317,18 @@ impl Scorer {
     }
 }
 
+impl Cut {
+    /// Passes over the files that scoring `sequences` takes.
+    pub fn waves(self, sequences: &[Sequence]) -> usize {
+        let (mut waves, mut rest) = (0, sequences);
+        while !rest.is_empty() {
+            rest = &rest[wave(rest, self.wave_rows)..];
+            waves += 1;
+        }
+        waves
+    }
+}
+
 /// How many of the first sequences make a wave of at most `most` rows; at least one.
 fn wave(sequences: &[Sequence], most: usize) -> usize {
     let mut rows = 0;

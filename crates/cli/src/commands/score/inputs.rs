@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use glasswork_data::PublishedTokenizer;
 use glasswork_eval::windows;
 use glasswork_model::{Checkpoint, Decoder};
+use glasswork_release::Digest;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,8 @@ pub(super) struct Inputs {
     /// Line of the file on which each document begins, from 1.
     lines: Vec<usize>,
     path: PathBuf,
+    /// BLAKE3 of the file.
+    pub(super) digest: Digest,
     /// Of text.
     pub(super) bytes: Option<u64>,
 }
@@ -63,7 +66,8 @@ fn read(path: &Path) -> Result<String, Failure> {
 /// A JSON array of token ids a line, or an object that holds one as `token_ids`.
 fn tokens(path: &Path, decoder: &Decoder) -> Result<Inputs, Failure> {
     let (mut sequences, mut lines) = (Vec::new(), Vec::new());
-    for (number, line) in read(path)?.lines().enumerate() {
+    let content = read(path)?;
+    for (number, line) in content.lines().enumerate() {
         if line.trim().is_empty() {
             continue;
         }
@@ -97,6 +101,7 @@ fn tokens(path: &Path, decoder: &Decoder) -> Result<Inputs, Failure> {
         sequences,
         lines,
         path: path.into(),
+        digest: Digest::of(content.as_bytes()),
         bytes: None,
     })
 }
@@ -144,7 +149,8 @@ fn text(path: &Path, args: &ScoreArgs, checkpoint: &Checkpoint) -> Result<Inputs
     let tokenizer = PublishedTokenizer::open(&tokenizer)?;
     let (mut sequences, mut document_of, mut bytes) = (Vec::new(), Vec::new(), 0);
     let mut lines = Vec::new();
-    for (line, document) in documents_of(&read(path)?) {
+    let content = read(path)?;
+    for (line, document) in documents_of(&content) {
         let mut tokens = vec![first];
         tokens.extend(tokenizer.encode(&document)?);
         let place = format!("{} from line {line}", path.display());
@@ -164,6 +170,7 @@ fn text(path: &Path, args: &ScoreArgs, checkpoint: &Checkpoint) -> Result<Inputs
         documents: lines.len(),
         lines,
         path: path.into(),
+        digest: Digest::of(content.as_bytes()),
         bytes: Some(bytes),
     })
 }

@@ -10,7 +10,7 @@ use crate::progress::Tokens;
 use glasswork_kernels::Profile;
 use glasswork_model::scoring::{Cut, Sequence, Work};
 use glasswork_model::{Checkpoint, Scorer};
-use glasswork_release::Dtype;
+use glasswork_release::{Digest, Dtype};
 use inputs::Inputs;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -18,6 +18,12 @@ use std::time::Instant;
 
 #[derive(Serialize)]
 struct Scored {
+    /// Of this program.
+    version: &'static str,
+    model: String,
+    /// BLAKE3 of config.json, and of the file that was scored.
+    config_digest: Digest,
+    input_digest: Digest,
     architecture: &'static str,
     parameters: u64,
     stored_as: &'static str,
@@ -26,6 +32,11 @@ struct Scored {
     isa: &'static str,
     /// Sequences, or windows of text.
     sequences: usize,
+    /// Inputs of the longest.
+    length: usize,
+    /// Passes over the files.
+    waves: usize,
+    chunk_rows: usize,
     /// Targets that were counted.
     tokens: u64,
     log_likelihood: f64,
@@ -107,6 +118,8 @@ pub(super) fn run(args: &ScoreArgs, output: &Output) -> Result<ExitCode, Failure
         pool.threads(),
     );
     let tokens: u64 = inputs.sequences.iter().map(|s| s.targets() as u64).sum();
+    let config_digest = checkpoint.config_digest();
+    let waves = cut.waves(&inputs.sequences);
     let bar = Tokens::new("score", tokens);
     let start = Instant::now();
     let mut scorer = Scorer::new(checkpoint, profile, pool);
@@ -122,6 +135,10 @@ pub(super) fn run(args: &ScoreArgs, output: &Output) -> Result<ExitCode, Failure
     let log_likelihood: f64 = log_likelihoods.iter().sum();
     let mean_loss = -log_likelihood / tokens as f64;
     let scored = Scored {
+        version: env!("CARGO_PKG_VERSION"),
+        model: args.model.display().to_string(),
+        config_digest,
+        input_digest: inputs.digest,
         architecture,
         parameters,
         stored_as,
@@ -129,6 +146,9 @@ pub(super) fn run(args: &ScoreArgs, output: &Output) -> Result<ExitCode, Failure
         threads,
         isa,
         sequences: inputs.sequences.len(),
+        length: work.longest,
+        waves,
+        chunk_rows: cut.chunk_rows,
         tokens,
         log_likelihood,
         mean_loss,
@@ -155,19 +175,32 @@ fn text(scored: &Scored) -> String {
     };
     let memory = scored.peak_memory_bytes;
     format!(
-        "model          {}, {} parameters stored as {}\n\
-         profile        {}\n\
-         tokens         {} of {} sequences\n\
+        "model          {}: {}, {} parameters stored as {}\n\
+         config.json    {}\n\
+         input          {}\n\
+         profile        {} (glasswork {})\n\
+         tokens         {} in {} of at most {} inputs\n\
+         passes         {}, {} rows at a time\n\
          mean loss      {:.4} nats a token, perplexity {:.3}\n\
          {of_text}\
          time           {}, {:.1} tokens/s ({} threads, {})\n\
          memory         {}\n",
+        scored.model,
         scored.architecture,
         grouped(scored.parameters),
         scored.stored_as,
+        scored.config_digest,
+        scored.input_digest,
         scored.profile,
+        scored.version,
         grouped(scored.tokens),
-        grouped(scored.sequences as u64),
+        match scored.sequences {
+            1 => "1 sequence".to_owned(),
+            count => format!("{} sequences", grouped(count as u64)),
+        },
+        grouped(scored.length as u64),
+        grouped(scored.waves as u64),
+        grouped(scored.chunk_rows as u64),
         scored.mean_loss,
         scored.perplexity,
         duration(scored.seconds),
