@@ -78,12 +78,19 @@ pub(crate) struct Compute {
     /// Threads [default: all cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// Most sequences computed at a time; fewer need less memory
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) micro_batch: u32,
+    /// Most sequences computed at a time; fewer need less memory [default: 4]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) micro_batch: Option<u32>,
     /// Most memory to use, as in `2GB`: fewer sequences at a time, then activations computed twice
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<ByteSize>,
+}
+
+impl Compute {
+    /// As asked, or 4.
+    pub(crate) fn micro_batch(&self) -> u32 {
+        self.micro_batch.unwrap_or(4)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -172,17 +179,17 @@ pub(crate) struct TraceArgs {
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
     /// A run file, a release, or a model folder
-    #[arg(value_name = "RUN.toml")]
+    #[arg(value_name = "RUN|RELEASE|MODEL")]
     pub(crate) run: PathBuf,
     #[command(flatten)]
     pub(crate) compute: Compute,
-    /// Of a model: so many tokens are to be scored
-    #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
-    pub(crate) tokens: u64,
+    /// Of a model: so many tokens are to be scored [default: 100000]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
+    pub(crate) tokens: Option<u64>,
     /// Of a model: in sequences of so many inputs [default: the model's positions, at most 2048]
     #[arg(long, value_name = "INPUTS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) length: Option<u32>,
-    /// Of a model: numerics profile [default: bf16-v1 for weights of 16 bits, else f32-v1]
+    /// Of a model: numerics profile [default: bf16-v1 for weights stored as bf16, else f32-v1]
     #[arg(long, value_name = "NAME", value_parser = parse_profile)]
     pub(crate) profile: Option<Profile>,
 }
@@ -201,7 +208,7 @@ pub(crate) struct ScoreArgs {
     /// Inputs of a window of text [default: the model's positions, at most 2048]
     #[arg(long, value_name = "INPUTS", conflicts_with = "tokens", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) length: Option<u32>,
-    /// Numerics profile [default: bf16-v1 for weights of 16 bits, else f32-v1]
+    /// Numerics profile [default: bf16-v1 for weights stored as bf16, else f32-v1]
     #[arg(long, value_name = "NAME", value_parser = parse_profile)]
     pub(crate) profile: Option<Profile>,
     /// Threads [default: all cores]

@@ -43,7 +43,7 @@ pub(crate) fn pool(asked: Option<u16>) -> Result<Arc<Pool>, Failure> {
 
 /// How to cut the steps of `run`, computed on `pool`, into what `compute` allows.
 pub(crate) fn cut(compute: &Compute, run: &RunConfig, pool: &Pool) -> Result<Cut, Failure> {
-    let micro_batch = (compute.micro_batch as usize).min(run.training.batch);
+    let micro_batch = (compute.micro_batch() as usize).min(run.training.batch);
     let Some(budget) = compute.memory else {
         let recomputed = 0;
         return Ok(Cut {
@@ -53,8 +53,8 @@ pub(crate) fn cut(compute: &Compute, run: &RunConfig, pool: &Pool) -> Result<Cut
     };
     let profile = run.profile.parse().map_err(ModelError::from)?;
     let model = ModelConfig::from_run(run)?;
-    let numerics = pool.numerics(profile);
-    fit(run, &model, numerics, micro_batch, budget.as_u64()).map_err(|least| {
+    let computed = (pool.numerics(profile), pool.threads());
+    fit(run, &model, computed, micro_batch, budget.as_u64()).map_err(|least| {
         Failure::new(
             format!(
                 "run `{}` does not fit into {}: it takes at least {}",
@@ -77,14 +77,16 @@ pub(crate) fn peak_memory() -> Option<u64> {
     Some(1024 * kibibytes)
 }
 
-/// Memory that could be taken now without pushing others out, bytes; `None` where the system does not say.
+/// Memory that could be taken now without pushing others out or passing a control group's limit, bytes;
+/// `None` where the system does not say.
 pub(crate) fn free_memory() -> Option<u64> {
     let info = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = info
         .lines()
         .find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(1024 * kibibytes)
+    let free = 1024 * kibibytes;
+    Some(crate::cgroup::free_memory().map_or(free, |here| here.min(free)))
 }
 
 /// Threads for work that is not numerics.

@@ -4,6 +4,7 @@
 //! error, 2 wrong usage, 3 a mismatch was found, 4 not enough evidence.
 
 mod args;
+mod cgroup;
 mod code;
 mod commands;
 mod failure;

@@ -81,6 +81,7 @@ pub(crate) fn bytes(number: u64) -> String {
 /// Seconds as people say them.
 pub(crate) fn duration(seconds: f64) -> String {
     match seconds {
+        s if s < 0.1 => format!("{:.1} ms", s * 1e3),
         s if s < 90.0 => format!("{s:.1} s"),
         s if s < 5400.0 => format!("{:.1} min", s / 60.0),
         s if s < 172_800.0 => format!("{:.1} h", s / 3600.0),
@@ -98,6 +99,7 @@ mod tests {
         assert_eq!(grouped(1234), "1,234");
         assert_eq!(grouped(1_638_400), "1,638,400");
         assert_eq!(bytes(38_000_000), "38.0 MB");
+        assert_eq!(duration(0.0421), "42.1 ms");
         assert_eq!(duration(75.0), "75.0 s");
         assert_eq!(duration(600.0), "10.0 min");
     }

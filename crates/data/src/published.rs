@@ -5,7 +5,12 @@
 //! so far.
 
 use crate::error::{Error, Result};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+/// Longest `tokenizer.json` that is read; published ones stay below a tenth.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// A tokenizer as `transformers` saves it.
 pub struct PublishedTokenizer {
@@ -25,10 +30,7 @@ impl PublishedTokenizer {
     /// # Errors
     /// A file that cannot be read or is no tokenizer.
     pub fn open(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|source| Error::Read {
-            path: path.into(),
-            source,
-        })?;
+        let bytes = read(path, MOST_BYTES)?;
         let inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| Error::Tokenizer {
             path: path.into(),
             reason: error.to_string(),
@@ -50,5 +52,50 @@ impl PublishedTokenizer {
             reason: error.to_string(),
         })?;
         Ok(encoding.get_ids().to_vec())
+    }
+}
+
+/// A whole plain file, or what a link leads to, of at most `limit` bytes.
+fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let io = |source| Error::Read {
+        path: path.into(),
+        source,
+    };
+    let refuse = |reason: String| Error::Tokenizer {
+        path: path.into(),
+        reason,
+    };
+    // Asked before it is opened: opening a pipe could block for ever.
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Err(refuse("is no plain file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(io)?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > limit {
+        return Err(refuse(format!("has more than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_plain_files_up_to_the_limit() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join("tokenizer.json");
+        std::fs::write(&path, b"12345").expect("writes");
+        assert_eq!(read(&path, 5).expect("reads"), b"12345");
+        assert!(matches!(read(&path, 4), Err(Error::Tokenizer { .. })));
+        assert!(matches!(
+            read(folder.path(), 4),
+            Err(Error::Tokenizer { .. })
+        ));
+        assert!(matches!(
+            read(&folder.path().join("none"), 4),
+            Err(Error::Read { .. })
+        ));
     }
 }

@@ -14,12 +14,14 @@
 mod head;
 #[cfg(target_arch = "x86_64")]
 mod pairs;
+mod room;
 mod softmax;
 
 use crate::gemm::View;
 use crate::{Pool, Profile, shared::Shared};
 use head::{Backward, Forward, Scratch};
 use rayon::prelude::*;
+pub use room::{scratch_bytes, training_scratch_bytes};
 use std::cell::RefCell;
 
 /// Keys and queries are taken in blocks of this many.

@@ -11,6 +11,11 @@ use rayon::prelude::*;
 pub const MASKED: u32 = u32::MAX;
 
 per_isa! {
+    /// Each row's loss (nats), with the bits of [`forward_backward_rows`], and no gradient; `logits` are used up.
+    pub fn forward_rows(logits: &mut [f32], losses: &mut [f32], targets: &[u32], width: usize) = losses_text
+}
+
+per_isa! {
     /// [`forward_backward`] of some rows on the calling thread.
     pub fn forward_backward_rows(logits: &mut [f32], losses: &mut [f32], targets: &[u32], width: usize, scale: f32) = rows_text
 }
@@ -62,6 +67,16 @@ fn unnormalised(row: &mut [f32], target: u32) -> (f32, f32) {
     }
     let l = lanes::sum(row);
     (math::ln(l) - at_target, l)
+}
+
+#[inline(always)]
+fn losses_text(logits: &mut [f32], losses: &mut [f32], targets: &[u32], width: usize) {
+    for ((row, loss), &target) in logits.chunks_exact_mut(width).zip(losses).zip(targets) {
+        *loss = match target {
+            MASKED => 0.0,
+            target => unnormalised(row, target).0,
+        };
+    }
 }
 
 #[inline(always)]
@@ -156,6 +171,22 @@ mod tests {
         assert_eq!(losses[1].to_bits(), 0);
         assert!((logits[7] - (0.02 - 1.0) * 0.5).abs() < 1e-7);
         assert!(logits[50..].iter().all(|x| x.to_bits() == 0));
+    }
+
+    #[test]
+    fn losses_alone_have_the_same_bits() {
+        let width = 83;
+        let logits: Vec<f32> = (0..5 * width)
+            .map(|i| ((i * 37 % 101) as f32 - 50.0) / 7.0)
+            .collect();
+        let targets = [0, 82, MASKED, 17, 40];
+        for isa in Isa::available() {
+            let bits = |losses: &[f32]| losses.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            let (mut both, mut alone) = ([1.0; 5], [1.0; 5]);
+            forward_backward_rows(isa, &mut logits.clone(), &mut both, &targets, width, 1.0);
+            forward_rows(isa, &mut logits.clone(), &mut alone, &targets, width);
+            assert_eq!(bits(&both), bits(&alone), "{isa:?}");
+        }
     }
 
     #[test]

@@ -90,12 +90,20 @@ pub enum ModelError {
         /// The name.
         found: String,
     },
-    /// A key of `config.json` with a value that this program does not compute, or no sense.
+    /// A key of `config.json` with a value that makes no sense.
     #[error("config.json: {key}: {problem}")]
     Config {
         /// The key.
         key: String,
         /// What is wrong with its value.
+        problem: String,
+    },
+    /// A key of `config.json` with a value that this program does not compute.
+    #[error("config.json: {key}: {problem}")]
+    NotComputed {
+        /// The key.
+        key: String,
+        /// Its value, and what is computed.
         problem: String,
     },
     /// A key of `config.json` that this program does not know for the architecture.
@@ -120,13 +128,35 @@ pub enum ModelError {
     #[error(transparent)]
     File(#[from] glasswork_release::Error),
     /// A memory budget that even one sequence at a time exceeds.
-    #[error("scoring takes at least {least} bytes of memory, more than the {budget} allowed")]
+    #[error("scoring takes at least {} of memory, more than the {} allowed", megabytes(*.least), megabytes(*.budget))]
     Memory {
         /// The least that it takes.
         least: u64,
         /// What was allowed.
         budget: u64,
     },
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
+/// What to do about a file of a model's folder: no release, so that its remedies differ.
+fn hint_of_file(error: &glasswork_release::Error) -> Option<String> {
+    use glasswork_release::Error;
+    let hint = match error {
+        Error::Io { .. } => "check the path, and whether the file may be read",
+        Error::NotAPlainFile { .. } => "put a plain file there, or a link to one",
+        Error::TooLarge { .. }
+        | Error::Tensors { .. }
+        | Error::Tensor { .. }
+        | Error::Json { .. }
+        | Error::NotCanonical { .. } => {
+            "the file is damaged or incomplete: fetch it again from where the model came"
+        }
+        _ => return error.hint(),
+    };
+    Some(hint.into())
 }
 
 impl ModelError {
@@ -159,7 +189,10 @@ impl ModelError {
             Self::UnknownArchitecture { .. } => {
                 "other architectures are not computed yet".into()
             }
-            Self::Config { .. } | Self::UnknownKey { .. } => {
+            Self::Config { .. } => {
+                "the value cannot be right: fetch config.json again from where the model came".into()
+            }
+            Self::NotComputed { .. } | Self::UnknownKey { .. } => {
                 "a score that ignored it could be wrong, so none is made; remove the key only if you know \
                  that it changes nothing"
                     .into()
@@ -167,8 +200,10 @@ impl ModelError {
             Self::Index { .. } => {
                 "fetch the folder again: index and shards belong together".into()
             }
-            Self::File(error) => return error.hint(),
-            Self::Memory { .. } => "give it more with --memory".into(),
+            Self::File(error) => return hint_of_file(error),
+            Self::Memory { .. } => {
+                "give it more with --memory, or score shorter sequences on fewer --threads".into()
+            }
             Self::TensorSize { .. } | Self::Profile(_) | Self::TiedHead => return None,
         })
     }

@@ -1,7 +1,7 @@
 //! Folders of published models: scores that depend on nothing but the model, and folders that lie.
 
 use glasswork_kernels::{Isa, Numerics, Pool, Profile, cross_entropy};
-use glasswork_model::scoring::{Cut, Score, Sequence, Unwatched};
+use glasswork_model::scoring::{Cut, Score, Sequence, Unwatched, Work};
 use glasswork_model::{
     Checkpoint, Decoder, Engine, ModelConfig, ModelError, Parameters, Scorer, config_json,
     initialise,
@@ -263,15 +263,39 @@ fn stored_types_are_widened_and_a_budget_is_kept() {
         profile: Profile::F32V1,
         isa: Isa::best(),
     };
-    let lengths = || [60, 60, 20];
-    let free = Cut::fit(&checkpoint, numerics, lengths(), u64::MAX).expect("fits");
+    let work = Work::new((numerics, 1), [60, 60, 20]);
+    let free = Cut::fit(&checkpoint, work, u64::MAX).expect("fits");
     assert_eq!((free.chunk_rows, free.wave_rows), (140, 140));
-    let error = Cut::fit(&checkpoint, numerics, lengths(), 1000).expect_err("too little");
+    let error = Cut::fit(&checkpoint, work, 1000).expect_err("too little");
     let ModelError::Memory { least, .. } = error else {
         panic!("{error}");
     };
-    let tight = Cut::fit(&checkpoint, numerics, lengths(), least).expect("fits");
+    let tight = Cut::fit(&checkpoint, work, least).expect("fits");
     assert!(tight.wave_rows < 140, "{tight:?}");
+}
+
+/// Factors that are numbers, but none of f32.
+#[test]
+fn attack_factors_that_leave_f32() {
+    let refused = |key: &str, value: f64| {
+        let mut config = configs().pop().expect("crystal");
+        config[key] = json!(value);
+        let error = Decoder::from_hugging_face(&config).expect_err("refused");
+        assert!(matches!(error, ModelError::Config { .. }), "{error}");
+        error.to_string()
+    };
+    let said = refused("mup_embeddings_scale", 1e300);
+    assert!(said.contains("mup_embeddings_scale: is 1e+300"), "{said}");
+    // Each of the two is one of f32, their product is none.
+    let mut config = configs().pop().expect("crystal");
+    config["mup_output_alpha"] = json!(1e30);
+    config["mup_width_scale"] = json!(1e30);
+    let error = Decoder::from_hugging_face(&config).expect_err("refused");
+    let said = error.to_string();
+    assert!(
+        said.contains("mup_width_scale: times mup_output_alpha is"),
+        "{said}"
+    );
 }
 
 /// The sizes and constants that the families publish, under the keys that they publish them with.
@@ -398,6 +422,22 @@ fn attack_configurations_that_would_be_computed_wrongly() {
         (
             with("rms_norm_eps", json!("small")),
             "rms_norm_eps: is \"small\", not a positive number",
+        ),
+        (
+            with("rms_norm_eps", json!(1e-60)),
+            "e-60, not a positive number of f32",
+        ),
+        (
+            with("rope_parameters", json!({ "rope_theta": 1e-300 })),
+            "e-300, not a positive number of f32",
+        ),
+        (
+            with("bos_token_id", json!("first")),
+            "bos_token_id: is \"first\", no token id",
+        ),
+        (
+            with("eos_token_id", json!([2, -1])),
+            "eos_token_id: is [2,-1], no token id",
         ),
         (
             with("model_type", json!("mamba")),

@@ -1,6 +1,6 @@
 //! What training keeps in memory, known before anything runs.
 
-use glasswork_kernels::{Numerics, gemm};
+use glasswork_kernels::{Numerics, attention, gemm};
 use glasswork_model::{Engine, Layout, ModelConfig};
 use glasswork_release::config::RunConfig;
 
@@ -26,18 +26,23 @@ pub struct Memory {
     pub gradients: u64,
     /// Activations of one micro-batch and their gradients.
     pub activations: u64,
-    /// The program itself, its tokenizer, buffers of products.
+    /// The program itself, its tokenizer, buffers of products and of threads.
     pub program: u64,
 }
 
-/// The program's pages, its threads and what the allocator keeps; and what reading a tokenizer leaves
+/// The program's pages and what the allocator keeps; and what reading a tokenizer leaves
 /// behind for each of its tokens. Fitted to peaks that were measured (`docs/log.md`, 2026-11-24).
-const PROGRAM: u64 = 16 << 20;
+const PROGRAM: u64 = 13 << 20;
 const TOKEN: u64 = 1300;
 
 impl Memory {
-    /// The memory of `run`, whose model is `model`, computed by `numerics` and cut as `cut`.
-    pub fn of(run: &RunConfig, model: &ModelConfig, numerics: Numerics, cut: Cut) -> Self {
+    /// The memory of `run`, whose model is `model`, computed by `numerics` on so many threads and cut as `cut`.
+    pub fn of(
+        run: &RunConfig,
+        model: &ModelConfig,
+        (numerics, threads): (Numerics, usize),
+        cut: Cut,
+    ) -> Self {
         let parameters = 4 * Layout::new(model).elements() as u64;
         let sequences = cut.micro_batch.min(run.training.batch);
         let tokens = sequences * model.sequence;
@@ -45,6 +50,9 @@ impl Memory {
         let levels = u64::from(run.training.reduction_groups.ilog2()) + 1;
         // Gradients of weights are products whose right operand is an activation.
         let widest = model.hidden.max(model.mlp);
+        let a_thread =
+            attention::training_scratch_bytes(numerics, model.sequence, model.head_width())
+                + gemm::scratch_bytes(numerics, tokens, threads);
         Self {
             weights: parameters,
             packed: Engine::packed_bytes(model, numerics),
@@ -58,7 +66,8 @@ impl Memory {
             ),
             program: PROGRAM
                 + TOKEN * model.vocabulary as u64
-                + gemm::view_bytes(numerics, tokens, widest) as u64,
+                + gemm::view_bytes(numerics, tokens, widest) as u64
+                + (threads * a_thread) as u64,
         }
     }
 
@@ -84,7 +93,7 @@ impl Memory {
 pub fn fit(
     run: &RunConfig,
     model: &ModelConfig,
-    numerics: Numerics,
+    computed: (Numerics, usize),
     micro_batch: usize,
     budget: u64,
 ) -> Result<Cut, Memory> {
@@ -98,7 +107,7 @@ pub fn fit(
     });
     let mut least = None;
     for cut in whole.chain(recomputing) {
-        let memory = Memory::of(run, model, numerics, cut);
+        let memory = Memory::of(run, model, computed, cut);
         if memory.total() <= budget {
             return Ok(cut);
         }

@@ -38,7 +38,7 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<ExitCode, Failure>
         }
         options
     };
-    let own = compute(threads, args.compute.micro_batch);
+    let own = compute(threads, args.compute.micro_batch());
     let glasswork = |arguments: &[&str]| shell(output, "glasswork", arguments);
     let with = |arguments: &[&str], compute: &[String]| {
         let all: Vec<&str> = arguments
@@ -81,7 +81,7 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<ExitCode, Failure>
             "nothing left to do: {REPLAYS} segments were recomputed before, bitwise equal"
         ));
     } else {
-        let other = compute(threads + 1, other_micro_batch(args.compute.micro_batch));
+        let other = compute(threads + 1, other_micro_batch(args.compute.micro_batch()));
         with(
             &[
                 "replay",

@@ -54,6 +54,12 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
     } else {
         args.run.clone()
     };
+    let of_models = [
+        ("--tokens", args.tokens.is_some()),
+        ("--length", args.length.is_some()),
+        ("--profile", args.profile.is_some()),
+    ];
+    super::plan_model::refuse(&of_models, "a model folder", "a run")?;
     let run = load_run(&file)?;
     let model = ModelConfig::from_run(&run)?;
     let pool = machine::pool(args.compute.threads)?;
@@ -67,7 +73,8 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
         None
     };
     let profile = run.profile.parse().map_err(ModelError::from)?;
-    let memory = Memory::of(&run, &model, pool.numerics(profile), cut);
+    let computed = (pool.numerics(profile), pool.threads());
+    let memory = Memory::of(&run, &model, computed, cut);
     let checkpoints = run.training.checkpoint_steps.len() as u64;
     let plan = Plan {
         name: run.name.clone(),

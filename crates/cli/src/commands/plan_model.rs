@@ -5,12 +5,14 @@ use crate::args::PlanArgs;
 use crate::failure::Failure;
 use crate::machine;
 use crate::output::{Output, bytes, duration, grouped};
-use glasswork_model::scoring::{Cut, ScoringMemory};
+use glasswork_model::scoring::{Cut, ScoringMemory, Work};
 use glasswork_model::{Checkpoint, Scorer};
 use serde::Serialize;
 use std::process::ExitCode;
 use std::time::Instant;
 
+/// Tokens to score, where nobody asks for another number.
+const USUAL_TOKENS: u64 = 100_000;
 /// Rows that are timed: enough for the products' speed, few enough to take seconds.
 const SAMPLE_ROWS: usize = 512;
 
@@ -33,6 +35,7 @@ struct Plan {
     mapped_bytes: u64,
     stream_bytes: u64,
     activation_bytes: u64,
+    thread_bytes: u64,
     program_bytes: u64,
     threads: usize,
     isa: &'static str,
@@ -47,20 +50,36 @@ struct Plan {
     tokens_per_second: f64,
 }
 
+/// Options that are `given` although they belong to the other kind of plan.
+pub(super) fn refuse(given: &[(&str, bool)], theirs: &str, this: &str) -> Result<(), Failure> {
+    match given.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((option, _)) => Err(Failure::usage(
+            format!("{option} belongs to the plan of {theirs}, and this is {this}"),
+            "leave it out",
+        )),
+    }
+}
+
 pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure> {
+    let of_runs = [("--micro-batch", args.compute.micro_batch.is_some())];
+    refuse(&of_runs, "a run", "a model folder")?;
     let checkpoint = Checkpoint::open(&args.run)?;
     let pool = machine::pool(args.compute.threads)?;
     let profile = profile(args.profile, &checkpoint);
-    let numerics = pool.numerics(profile);
     let decoder = checkpoint.decoder().clone();
-    let length = usual_length(args.length, &checkpoint);
-    let tokens = args.tokens;
-    let whole = usize::try_from(tokens / length as u64).unwrap_or(usize::MAX);
-    let rest = (tokens % length as u64) as usize;
-    let lengths = std::iter::repeat_n(length, whole).chain((rest > 0).then_some(rest));
-    let cut = Cut::fit(&checkpoint, numerics, lengths, budget(args.compute.memory))?;
-    let waves = tokens.div_ceil(cut.wave_rows as u64);
-    let memory = ScoringMemory::of(&checkpoint, numerics, cut, length.min(tokens as usize));
+    let tokens = args.tokens.unwrap_or(USUAL_TOKENS);
+    let most = usize::try_from(tokens).unwrap_or(usize::MAX);
+    let length = usual_length(args.length, &checkpoint)?.min(most);
+    let work = Work {
+        numerics: pool.numerics(profile),
+        threads: pool.threads(),
+        rows: most,
+        longest: length,
+    };
+    let cut = Cut::fit(&checkpoint, work, budget(args.compute.memory))?;
+    let waves = waves(tokens, length, cut.wave_rows);
+    let memory = ScoringMemory::of(&checkpoint, work, cut);
     let (parameters, weights_bytes) = (checkpoint.parameters(), checkpoint.stored_bytes());
     let stored_as = checkpoint.stored_type().name();
     let (threads, isa) = (pool.threads(), pool.isa().name());
@@ -75,7 +94,7 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
     let first_load = timed(&mut || scorer.load_sample_layer());
     let load = first_load.min(timed(&mut || scorer.load_sample_layer()));
     let sample = length.min(SAMPLE_ROWS);
-    let count = (SAMPLE_ROWS / sample).max(1);
+    let count = (SAMPLE_ROWS.min(cut.chunk_rows) / sample).max(1);
     let mut run = || timed(&mut || scorer.run_sample_layer(count, sample));
     run();
     let rate = (count * sample) as f64 / run().min(run());
@@ -104,6 +123,7 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
         mapped_bytes: memory.mapped,
         stream_bytes: memory.stream,
         activation_bytes: memory.activations,
+        thread_bytes: memory.threads,
         program_bytes: memory.program,
         threads,
         isa,
@@ -117,6 +137,12 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
     Ok(ExitCode::SUCCESS)
 }
 
+/// Passes over the files: each takes whole sequences, at least one.
+fn waves(tokens: u64, length: usize, wave_rows: usize) -> u64 {
+    let a_wave = (wave_rows / length).max(1) * length;
+    tokens.div_ceil(a_wave as u64)
+}
+
 fn text(plan: &Plan) -> String {
     let passes = match plan.waves {
         1 => "one pass over the files".to_owned(),
@@ -125,10 +151,11 @@ fn text(plan: &Plan) -> String {
     format!(
         "model            {}, {} parameters stored as {}: {}\n\
          scoring          {} tokens in sequences of {}, {}, {passes}\n\
-         memory           {}: a layer in the order of the products {}, its file's pages {},\n\
-         \x20                residual stream {}, activations of {} rows {}, the program itself {}\n\
-         time             about {} at {:.1} tokens/s (measured on one layer: read and packed in {:.2} s,\n\
-         \x20                again in {:.2} s, {:.0} rows/s through it; {} threads, {})\n",
+         memory           {}: one layer's weights, rearranged, {}, its file's pages {},\n\
+         \x20                residual stream {}, activations of {} rows {}, the threads' buffers {},\n\
+         \x20                the program itself {}\n\
+         time             about {} at {:.1} tokens/s (measured on one layer: read and packed in {},\n\
+         \x20                again in {}, {:.0} rows/s through it; {} threads, {})\n",
         plan.architecture,
         grouped(plan.parameters),
         plan.stored_as,
@@ -142,13 +169,27 @@ fn text(plan: &Plan) -> String {
         bytes(plan.stream_bytes),
         grouped(plan.chunk_rows as u64),
         bytes(plan.activation_bytes),
+        bytes(plan.thread_bytes),
         bytes(plan.program_bytes),
         duration(plan.seconds),
         plan.tokens_per_second,
-        plan.layer_first_load_seconds,
-        plan.layer_load_seconds,
+        duration(plan.layer_first_load_seconds),
+        duration(plan.layer_load_seconds),
         plan.layer_rows_per_second,
         plan.threads,
         plan.isa,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::waves;
+
+    #[test]
+    fn a_pass_takes_whole_sequences() {
+        assert_eq!(waves(4096, 1024, 4096), 1);
+        // Three whole sequences fit into a pass, not three and a half.
+        assert_eq!(waves(7 * 1024, 1024, 3584), 3);
+        assert_eq!(waves(7 * 1024, 1024, 10), 7);
+    }
 }

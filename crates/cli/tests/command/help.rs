@@ -150,10 +150,10 @@ fn of_plan() {
     assert_snapshot!(help(&["plan"]), @r"
     Tell size, memory, disk and time before anything runs
 
-    Usage: glasswork plan [OPTIONS] <RUN.toml>
+    Usage: glasswork plan [OPTIONS] <RUN|RELEASE|MODEL>
 
     Arguments:
-      <RUN.toml>  A run file, a release, or a model folder
+      <RUN|RELEASE|MODEL>  A run file, a release, or a model folder
 
     Options:
           --json                       Print the result as JSON
@@ -162,7 +162,7 @@ fn of_plan() {
           --memory <SIZE>              Most memory to use, as in `2GB`: fewer sequences at a time, then activations computed twice
           --tokens <COUNT>             Of a model: so many tokens are to be scored [default: 100000]
           --length <INPUTS>            Of a model: in sequences of so many inputs [default: the model's positions, at most 2048]
-          --profile <NAME>             Of a model: numerics profile [default: bf16-v1 for weights of 16 bits, else f32-v1]
+          --profile <NAME>             Of a model: numerics profile [default: bf16-v1 for weights stored as bf16, else f32-v1]
       -h, --help                       Print help
     ");
 }
@@ -182,7 +182,7 @@ fn of_score() {
           --tokens <FILE>      Sequences to score: a JSON array of token ids a line
           --text <FILE>        Text to score, documents apart by empty lines, with the folder's tokenizer.json
           --length <INPUTS>    Inputs of a window of text [default: the model's positions, at most 2048]
-          --profile <NAME>     Numerics profile [default: bf16-v1 for weights of 16 bits, else f32-v1]
+          --profile <NAME>     Numerics profile [default: bf16-v1 for weights stored as bf16, else f32-v1]
           --threads <THREADS>  Threads [default: all cores]
           --memory <SIZE>      Most memory to use, as in `2GB`: smaller blocks, then more passes [default: four fifths of what is free]
       -h, --help               Print help

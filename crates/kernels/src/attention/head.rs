@@ -26,6 +26,32 @@ pub(super) struct Scratch {
     pub(super) pairs: super::pairs::Operands,
 }
 
+#[cfg(test)]
+impl Scratch {
+    /// Elements of all buffers.
+    pub(super) fn held(&self) -> usize {
+        let Self {
+            q,
+            k,
+            v,
+            d_o,
+            k_panels,
+            v_panels,
+            p,
+            dp,
+            out,
+            dk,
+            dv,
+            ..
+        } = self;
+        let all = [q, k, v, d_o, k_panels, v_panels, p, dp, out, dk, dv];
+        let own: usize = all.iter().map(|buffer| buffer.len()).sum();
+        #[cfg(target_arch = "x86_64")]
+        let own = own + self.pairs.held();
+        own
+    }
+}
+
 fn sized(buffer: &mut Aligned, length: usize) -> &mut [f32] {
     buffer.at_least(length)
 }
@@ -44,10 +70,14 @@ struct Lengths {
 
 impl Lengths {
     fn new(profile: Profile, head: &View) -> Self {
-        let terms = head.cols().next_multiple_of(profile.depth_unit());
+        Self::of(profile, head.rows(), head.cols())
+    }
+
+    fn of(profile: Profile, tokens: usize, width: usize) -> Self {
+        let terms = width.next_multiple_of(profile.depth_unit());
         Self {
-            tokens: head.rows(),
-            whole: head.rows().next_multiple_of(BLOCK),
+            tokens,
+            whole: tokens.next_multiple_of(BLOCK),
             terms,
             columns: terms.next_multiple_of(EDGE),
         }
@@ -58,6 +88,17 @@ impl Lengths {
     fn p_stride(&self, keys: usize) -> usize {
         keys + EDGE
     }
+}
+
+/// Elements of the buffers of [`Forward`], and of [`Backward`] and both.
+pub(super) fn room(profile: Profile, tokens: usize, width: usize) -> (usize, usize) {
+    let lengths = Lengths::of(profile, tokens, width);
+    let rows = lengths.whole * lengths.columns;
+    let panels = lengths.whole * lengths.terms;
+    let p = BLOCK * lengths.p_stride(lengths.whole);
+    let forward = 3 * rows + panels + p + BLOCK * lengths.columns;
+    // The output's gradient, values in panels, dP, the sums of keys and values.
+    (forward, forward + 3 * rows + panels + p)
 }
 
 /// A head's rows as operands of products: rounded where the profile says so, +0 beyond the sequence

@@ -39,6 +39,37 @@ pub(super) struct Operands {
     dv: Aligned,
 }
 
+#[cfg(test)]
+impl Operands {
+    /// Elements of all buffers.
+    pub(super) fn held(&self) -> usize {
+        let Self {
+            q,
+            q_across,
+            d_o,
+            d_o_across,
+            k,
+            k_across,
+            v,
+            v_across,
+            p,
+            dp,
+            p_rows,
+            p_turned,
+            dp_turned,
+            out,
+            dk,
+            dv,
+        } = self;
+        let all = [
+            q, q_across, d_o, d_o_across, k, k_across, v, v_across, p, dp, p_rows, p_turned,
+            dp_turned, out, dk, dv,
+        ];
+        let own: usize = all.iter().map(|buffer| buffer.len()).sum();
+        own
+    }
+}
+
 /// Lengths of a head's operands.
 #[derive(Clone, Copy)]
 struct Lengths {
@@ -53,12 +84,16 @@ struct Lengths {
 
 impl Lengths {
     fn new(numerics: Numerics, head: &View) -> Self {
+        Self::of(numerics, head.rows(), head.cols())
+    }
+
+    fn of(numerics: Numerics, tokens: usize, width: usize) -> Self {
         Self {
             numerics,
-            tokens: head.rows(),
-            whole: head.rows().next_multiple_of(BLOCK),
-            width: head.cols(),
-            columns: head.cols().next_multiple_of(Profile::Bf16V1.depth_unit()),
+            tokens,
+            whole: tokens.next_multiple_of(BLOCK),
+            width,
+            columns: width.next_multiple_of(Profile::Bf16V1.depth_unit()),
         }
     }
 
@@ -159,6 +194,19 @@ impl Lengths {
             }
         }
     }
+}
+
+/// Elements of the buffers of [`Forward`], and of [`Backward`] and both.
+pub(super) fn room(numerics: Numerics, tokens: usize, width: usize) -> (usize, usize) {
+    let lengths = Lengths::of(numerics, tokens, width);
+    let (whole, columns) = (lengths.whole, lengths.columns);
+    let rows = whole * columns / 2;
+    let keys = Lengths::key_stride(whole) * columns / 2;
+    let p = BLOCK * Lengths::key_stride(whole);
+    let forward = 2 * rows + keys + p + BLOCK * whole / 2 + BLOCK * columns;
+    // q and k across, dO along and across, v along; dP, both kept, both sums.
+    let backward = 4 * rows + keys + p + whole * KEPT + 2 * whole * columns;
+    (forward, forward + backward)
 }
 
 fn left(a: &[f32], words: usize) -> Left {

@@ -16,6 +16,7 @@ mod cover;
 mod pack;
 mod packed;
 pub mod reference;
+mod room;
 mod target;
 mod tile;
 mod view;
@@ -23,6 +24,7 @@ mod view;
 pub(crate) use cover::{Left, Out, Panel, cover};
 pub(crate) use pack::{transpose, words_of};
 pub use packed::{Packed, Right};
+pub use room::{pack_rows_bytes, scratch_bytes};
 pub(crate) use view::Elements;
 pub use view::View;
 

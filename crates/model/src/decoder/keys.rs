@@ -42,6 +42,12 @@ const INERT: &[&str] = &[
     "use_cache",
 ];
 
+/// Whether a number is positive and stays so, and finite, as a normal f32.
+pub(super) fn narrows(number: f64) -> bool {
+    let kept = number as f32;
+    kept.is_finite() && kept >= f32::MIN_POSITIVE
+}
+
 /// The object of a `config.json`, and which of its keys were asked for.
 pub(super) struct Keys<'a> {
     map: &'a Map<String, Value>,
@@ -73,6 +79,14 @@ impl<'a> Keys<'a> {
         }
     }
 
+    /// As [`Self::fail`] for a value that makes sense, and that this program does not compute.
+    pub(super) fn not_computed(&self, key: &str, problem: impl Into<String>) -> ModelError {
+        ModelError::NotComputed {
+            key: format!("{}{key}", self.within),
+            problem: problem.into(),
+        }
+    }
+
     /// A count from 1 to `most`, or `default`.
     pub(super) fn count(
         &self,
@@ -89,20 +103,19 @@ impl<'a> Keys<'a> {
             .ok_or_else(|| self.fail(key, format!("is {value}, not a number from 1 to {most}")))
     }
 
-    /// A positive number, or `default`.
+    /// A positive number within the range of f32, or `default`.
     pub(super) fn number(&self, key: &str, default: f64) -> Result<f64, ModelError> {
         Ok(self.optional_number(key)?.unwrap_or(default))
     }
 
-    /// A positive number, where there is one.
+    /// A positive number within the range of f32, where there is one.
     pub(super) fn optional_number(&self, key: &str) -> Result<Option<f64>, ModelError> {
         let Some(value) = self.get(key) else {
             return Ok(None);
         };
-        let number = value.as_f64().filter(|x| x.is_finite() && *x > 0.0);
-        match number {
+        match value.as_f64().filter(|&x| narrows(x)) {
             Some(number) => Ok(Some(number)),
-            None => Err(self.fail(key, format!("is {value}, not a positive number"))),
+            None => Err(self.fail(key, format!("is {value}, not a positive number of f32"))),
         }
     }
 
@@ -128,7 +141,7 @@ impl<'a> Keys<'a> {
         if self.flag(key, expected)? == expected {
             Ok(())
         } else {
-            Err(self.fail(key, format!("is {}, which is not computed", !expected)))
+            Err(self.not_computed(key, format!("is {}, which is not computed", !expected)))
         }
     }
 
@@ -140,7 +153,7 @@ impl<'a> Keys<'a> {
         let found = known.iter().find(|(word, _)| value.as_str() == Some(word));
         found.map(|(_, meaning)| *meaning).ok_or_else(|| {
             let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
-            self.fail(
+            self.not_computed(
                 key,
                 format!("is {value}; computed is only {}", words.join(", ")),
             )

@@ -2,7 +2,7 @@
 //!
 //! Missing keys have the defaults of `transformers`' configuration classes.
 
-use super::keys::Keys;
+use super::keys::{Keys, narrows};
 use super::{
     Activation, Architecture, Decoder, Factors, NormKind, Placement, Rotation, root_scale,
 };
@@ -112,16 +112,22 @@ fn rotation(
 }
 
 /// `bos_token_id`, else `eos_token_id` (the first of several).
-fn first_token(keys: &Keys) -> Option<u32> {
-    let token = |key| {
-        let value = keys.get(key)?;
-        let value = value
-            .as_array()
-            .and_then(|all| all.first())
-            .unwrap_or(value);
-        u32::try_from(value.as_u64()?).ok()
+fn first_token(keys: &Keys) -> Result<Option<u32>, ModelError> {
+    let token = |key: &str| -> Result<Option<u32>, ModelError> {
+        let Some(value) = keys.get(key) else {
+            return Ok(None);
+        };
+        let several = value.as_array().map(Vec::as_slice);
+        let several = several.unwrap_or(std::slice::from_ref(value));
+        let ids = several
+            .iter()
+            .map(|id| id.as_u64().and_then(|id| u32::try_from(id).ok()));
+        let ids: Option<Vec<u32>> = ids.collect();
+        let ids = ids.ok_or_else(|| keys.fail(key, format!("is {value}, no token id")))?;
+        Ok(ids.first().copied())
     };
-    token("bos_token_id").or_else(|| token("eos_token_id"))
+    let (first, last) = (token("bos_token_id")?, token("eos_token_id")?);
+    Ok(first.or(last))
 }
 
 fn llama_like(keys: &Keys, architecture: Architecture) -> Result<Decoder, ModelError> {
@@ -135,7 +141,7 @@ fn llama_like(keys: &Keys, architecture: Architecture) -> Result<Decoder, ModelE
     let rope = ("rope_theta", "partial_rotary_factor");
     let (theta, share) = rotation(keys, architecture, rope, 1.0)?;
     if share != 1.0 {
-        return Err(keys.fail(
+        return Err(keys.not_computed(
             "partial_rotary_factor",
             format!("is {share}; computed is 1"),
         ));
@@ -174,7 +180,7 @@ fn llama_like(keys: &Keys, architecture: Architecture) -> Result<Decoder, ModelE
             attention: root_scale(head_width),
             logits: 1.0,
         },
-        first_token: first_token(keys),
+        first_token: first_token(keys)?,
     })
 }
 
@@ -224,7 +230,7 @@ fn gpt_neox(keys: &Keys) -> Result<Decoder, ModelError> {
             attention: root_scale(head_width),
             logits: 1.0,
         },
-        first_token: first_token(keys),
+        first_token: first_token(keys)?,
     })
 }
 
@@ -243,6 +249,11 @@ fn crystal(keys: &Keys) -> Result<Decoder, ModelError> {
     keys.must_be("scale_attn_weights", true)?;
     keys.must_be("scale_attn_by_inverse_layer_idx", false)?;
     let alpha = keys.number("mup_output_alpha", 1.0)?;
+    let logits = alpha * keys.number("mup_width_scale", 1.0)?;
+    if !narrows(logits) {
+        let problem = format!("times mup_output_alpha is {logits}, not a positive number of f32");
+        return Err(keys.fail("mup_width_scale", problem));
+    }
     let attention = if keys.flag("mup_scale_qk_dot_by_d", false)? {
         (1.0 / head_width as f64) as f32
     } else {
@@ -274,8 +285,8 @@ fn crystal(keys: &Keys) -> Result<Decoder, ModelError> {
         factors: Factors {
             embedding: keys.number("mup_embeddings_scale", 1.0)? as f32,
             attention,
-            logits: (alpha * keys.number("mup_width_scale", 1.0)?) as f32,
+            logits: logits as f32,
         },
-        first_token: first_token(keys),
+        first_token: first_token(keys)?,
     })
 }

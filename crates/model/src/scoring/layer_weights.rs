@@ -133,6 +133,14 @@ fn view<'c>(checkpoint: &'c Checkpoint, part: &Part, inputs: usize) -> Option<Vi
     }
 }
 
+/// Whether a product's matrices are packed row by row, widened on the way.
+pub(super) fn packed_by_row(checkpoint: &Checkpoint, linear: &Linear) -> bool {
+    let turned = |part: &Part| part.orientation == Orientation::InOut;
+    let mut parts = linear.parts.iter();
+    !linear.parts.iter().any(turned)
+        && parts.any(|part| view(checkpoint, part, linear.inputs).is_none())
+}
+
 /// Everything that a layer's forward pass reads.
 #[derive(Debug, Default)]
 pub(super) struct LayerWeights {

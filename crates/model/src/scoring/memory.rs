@@ -2,10 +2,11 @@
 
 use super::chunk::Buffers;
 use super::head::Head;
+use super::layer_weights::packed_by_row;
 use crate::decoder::{Linear, Orientation};
 use crate::{Checkpoint, ModelError};
-use glasswork_kernels::Numerics;
-use glasswork_kernels::gemm::Packed;
+use glasswork_kernels::gemm::{self, Packed};
+use glasswork_kernels::{Numerics, attention};
 
 /// How sequences are cut. It changes memory and speed, never a bit of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,39 @@ pub struct Cut {
     pub chunk_rows: usize,
     /// Most rows whose stream is kept; more take another pass over the files.
     pub wave_rows: usize,
+}
+
+/// What the memory depends on besides the model and the cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// What computes.
+    pub numerics: Numerics,
+    /// Threads; each keeps buffers of its own.
+    pub threads: usize,
+    /// Inputs of all sequences.
+    pub rows: usize,
+    /// Inputs of the longest.
+    pub longest: usize,
+}
+
+impl Work {
+    /// The work of scoring sequences with these numbers of inputs.
+    pub fn new(
+        (numerics, threads): (Numerics, usize),
+        lengths: impl IntoIterator<Item = usize>,
+    ) -> Self {
+        let (mut rows, mut longest) = (0_usize, 0_usize);
+        for length in lengths {
+            rows = rows.saturating_add(length);
+            longest = longest.max(length);
+        }
+        Self {
+            numerics,
+            threads,
+            rows,
+            longest,
+        }
+    }
 }
 
 /// Memory of a scoring process at its peak, bytes.
@@ -27,12 +61,14 @@ pub struct ScoringMemory {
     pub stream: u64,
     /// Activations of a chunk, or a block of logits.
     pub activations: u64,
+    /// Buffers of all threads, and the table of rotations.
+    pub threads: u64,
     /// The program itself.
     pub program: u64,
 }
 
-/// The program's pages, threads, tables.
-const PROGRAM: u64 = 24 << 20;
+/// The program's pages and what the allocator keeps.
+const PROGRAM: u64 = 22 << 20;
 /// Rows of a chunk beyond which nothing is gained, and below which products slow down.
 const USUAL_ROWS: usize = 2048;
 const FEWEST_ROWS: usize = 256;
@@ -41,9 +77,42 @@ fn packed(numerics: Numerics, linear: &Linear) -> u64 {
     Packed::bytes(numerics, &[linear.inputs], linear.outputs()) as u64
 }
 
+/// Bytes of a row that is kept from layer to layer: its stream, token and position.
+fn row_bytes(checkpoint: &Checkpoint) -> u64 {
+    4 * (checkpoint.decoder().hidden as u64 + 2)
+}
+
+/// Buffers of all threads for chunks of `rows` rows, and the table of rotations.
+fn of_threads(checkpoint: &Checkpoint, work: Work, rows: usize) -> u64 {
+    let Work {
+        numerics,
+        threads,
+        longest,
+        ..
+    } = work;
+    let longest = longest.max(1);
+    let (decoder, tensors) = (checkpoint.decoder(), checkpoint.tensors());
+    let layer = tensors.layers.first();
+    let linears = layer.map(|layer| [&layer.qkv, &layer.o, &layer.mlp_in, &layer.down]);
+    let linears = linears.into_iter().flatten().chain([&tensors.head]);
+    let by_row = linears.filter(|linear| packed_by_row(checkpoint, linear));
+    let by_row = by_row.map(|linear| gemm::pack_rows_bytes(numerics, linear.inputs));
+    let a_thread = gemm::scratch_bytes(numerics, rows, threads) + by_row.max().unwrap_or(0);
+    // A head of a sequence in a layer is one task; sooner or later every thread has had one.
+    let tasks = decoder.layers * decoder.heads;
+    let tasks = tasks.saturating_mul(work.rows.div_ceil(longest));
+    let attention = attention::scratch_bytes(numerics, longest, decoder.head_width);
+    // Cosines and sines, one of each for two elements.
+    let angles = 4 * longest * decoder.rotation.width;
+    (threads * a_thread + threads.min(tasks) * attention + angles) as u64
+}
+
 impl ScoringMemory {
-    /// Memory for `cut`, with sequences of at most `longest` inputs.
-    pub fn of(checkpoint: &Checkpoint, numerics: Numerics, cut: Cut, longest: usize) -> Self {
+    /// Memory of `work`, cut as `cut` says.
+    pub fn of(checkpoint: &Checkpoint, work: Work, cut: Cut) -> Self {
+        let Work {
+            numerics, longest, ..
+        } = work;
         let (decoder, tensors) = (checkpoint.decoder(), checkpoint.tensors());
         let layer = tensors.layers.first();
         let linears = layer.map(|layer| [&layer.qkv, &layer.o, &layer.mlp_in, &layer.down]);
@@ -81,43 +150,35 @@ impl ScoringMemory {
                 .map(stored)
                 .max()
                 .unwrap_or(0),
-            stream: 4 * (cut.wave_rows * decoder.hidden) as u64,
+            stream: row_bytes(checkpoint).saturating_mul(cut.wave_rows as u64),
             activations,
+            threads: of_threads(checkpoint, work, rows),
             program: PROGRAM,
         }
     }
 
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.packed + self.mapped + self.stream + self.activations + self.program
+        self.packed + self.mapped + self.stream + self.activations + self.threads + self.program
     }
 }
 
 impl Cut {
-    /// The fastest cut of sequences with these numbers of inputs that stays within `budget` bytes: first
-    /// smaller chunks, then more waves, each of which reads the whole model again.
+    /// The fastest cut of `work` that stays within `budget` bytes: first smaller chunks, then more waves,
+    /// each of which reads the whole model again.
     ///
     /// # Errors
     /// [`ModelError::Memory`].
-    pub fn fit(
-        checkpoint: &Checkpoint,
-        numerics: Numerics,
-        lengths: impl IntoIterator<Item = usize>,
-        budget: u64,
-    ) -> Result<Self, ModelError> {
-        let (mut total, mut longest) = (0_usize, 0_usize);
-        for length in lengths {
-            total = total.saturating_add(length);
-            longest = longest.max(length);
-        }
-        let usual = USUAL_ROWS.min(total).max(longest).max(1);
+    pub fn fit(checkpoint: &Checkpoint, work: Work, budget: u64) -> Result<Self, ModelError> {
+        let Work { rows, longest, .. } = work;
+        let usual = USUAL_ROWS.min(rows).max(longest).max(1);
         let fewest = FEWEST_ROWS.min(usual).max(longest).max(1);
-        let memory = |cut| ScoringMemory::of(checkpoint, numerics, cut, longest).total();
+        let memory = |cut| ScoringMemory::of(checkpoint, work, cut).total();
         let mut chunk_rows = usual;
         loop {
             let cut = Self {
                 chunk_rows,
-                wave_rows: total.max(1),
+                wave_rows: rows.max(1),
             };
             if memory(cut) <= budget {
                 return Ok(cut);
@@ -135,11 +196,10 @@ impl Cut {
         if least > budget {
             return Err(ModelError::Memory { least, budget });
         }
-        let row = 4 * checkpoint.decoder().hidden as u64;
-        let spare = usize::try_from((budget - least) / row).unwrap_or(usize::MAX);
+        let spare = usize::try_from((budget - least) / row_bytes(checkpoint)).unwrap_or(usize::MAX);
         Ok(Self {
             chunk_rows: fewest,
-            wave_rows: longest.saturating_add(spare).min(total).max(1),
+            wave_rows: longest.saturating_add(spare).min(rows).max(1),
         })
     }
 }

@@ -15,7 +15,7 @@ mod head;
 mod layer_weights;
 mod memory;
 
-pub use memory::{Cut, ScoringMemory};
+pub use memory::{Cut, ScoringMemory, Work};
 
 use crate::{Checkpoint, Decoder, ModelError};
 use block::Block;
@@ -314,6 +314,18 @@ impl Scorer {
         });
         checkpoint.done_with([name]);
         stream
+    }
+}
+
+impl Cut {
+    /// Passes over the files that scoring `sequences` takes.
+    pub fn waves(self, sequences: &[Sequence]) -> usize {
+        let (mut waves, mut rest) = (0, sequences);
+        while !rest.is_empty() {
+            rest = &rest[wave(rest, self.wave_rows)..];
+            waves += 1;
+        }
+        waves
     }
 }
 

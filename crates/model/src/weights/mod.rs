@@ -10,8 +10,8 @@ mod stored;
 
 use crate::ModelError;
 use crate::decoder::{Decoder, Tensors};
-use glasswork_release::canonical;
 use glasswork_release::safetensors::{Dtype, TensorInfo};
+use glasswork_release::{Digest, canonical};
 use memmap2::Mmap;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,7 @@ struct Shard {
 #[derive(Debug)]
 pub struct Checkpoint {
     folder: PathBuf,
+    config_digest: Digest,
     decoder: Decoder,
     tensors: Tensors,
     shards: Vec<Shard>,
@@ -51,12 +52,14 @@ impl Checkpoint {
             return Err(ModelError::NoModel(folder.into()));
         }
         let config = shards::read_text(&path, MAX_CONFIG)?;
+        let config_digest = Digest::of(&config);
         let config = canonical::parse_value(&config, &path.display().to_string())?;
         let decoder = Decoder::from_hugging_face(&config)?;
         let (shards, places) = shards::open(folder)?;
         let tensors = Tensors::new(&decoder);
         let checkpoint = Self {
             folder: folder.into(),
+            config_digest,
             decoder,
             tensors,
             shards,
@@ -127,6 +130,11 @@ impl Checkpoint {
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// BLAKE3 of `config.json`, as it lies there.
+    pub fn config_digest(&self) -> Digest {
+        self.config_digest
     }
 
     /// What the decoder computes.

@@ -8,9 +8,9 @@ use crate::machine;
 use crate::output::{Output, bytes, duration, grouped};
 use crate::progress::Tokens;
 use glasswork_kernels::Profile;
-use glasswork_model::scoring::{Cut, Sequence};
+use glasswork_model::scoring::{Cut, Sequence, Work};
 use glasswork_model::{Checkpoint, Scorer};
-use glasswork_release::Dtype;
+use glasswork_release::{Digest, Dtype};
 use inputs::Inputs;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -18,6 +18,12 @@ use std::time::Instant;
 
 #[derive(Serialize)]
 struct Scored {
+    /// Of this program.
+    version: &'static str,
+    model: String,
+    /// BLAKE3 of config.json, and of the file that was scored.
+    config_digest: Digest,
+    input_digest: Digest,
     architecture: &'static str,
     parameters: u64,
     stored_as: &'static str,
@@ -26,6 +32,11 @@ struct Scored {
     isa: &'static str,
     /// Sequences, or windows of text.
     sequences: usize,
+    /// Inputs of the longest.
+    length: usize,
+    /// Passes over the files.
+    waves: usize,
+    chunk_rows: usize,
     /// Targets that were counted.
     tokens: u64,
     log_likelihood: f64,
@@ -45,7 +56,8 @@ struct Scored {
 /// The profile that a person asked for, or the one that goes with the stored weights.
 pub(super) fn profile(asked: Option<Profile>, checkpoint: &Checkpoint) -> Profile {
     asked.unwrap_or(match checkpoint.stored_type() {
-        Dtype::Bf16 | Dtype::F16 => Profile::Bf16V1,
+        Dtype::Bf16 => Profile::Bf16V1,
+        // bf16-v1 would round f16 weights, which have more digits, before it computes.
         _ => Profile::F32V1,
     })
 }
@@ -59,10 +71,35 @@ pub(super) fn budget(asked: Option<bytesize::ByteSize>) -> u64 {
 /// Inputs of a sequence where nobody asks for another number, and the model has as many positions.
 const USUAL_LENGTH: usize = 2048;
 
-/// Inputs of a sequence.
-pub(super) fn usual_length(asked: Option<u32>, checkpoint: &Checkpoint) -> usize {
-    let usual = checkpoint.decoder().positions.min(USUAL_LENGTH);
-    asked.map_or(usual, |length| length as usize)
+/// Inputs of a sequence, at most the model's positions.
+pub(super) fn usual_length(asked: Option<u32>, checkpoint: &Checkpoint) -> Result<usize, Failure> {
+    let positions = checkpoint.decoder().positions;
+    match asked.map(|length| length as usize) {
+        None => Ok(positions.min(USUAL_LENGTH)),
+        Some(length) if length <= positions => Ok(length),
+        Some(length) => Err(Failure::new(
+            format!("--length {length} is more than the model has positions ({positions})"),
+            Some(format!("ask for {positions} or fewer")),
+        )),
+    }
+}
+
+/// Refuses scores that are no numbers: of a document, the place is named.
+fn check_finite(inputs: &Inputs, log_likelihoods: &[f64]) -> Result<(), Failure> {
+    let of = log_likelihoods.iter().position(|x| !x.is_finite());
+    of.map_or(Ok(()), |document| {
+        Err(Failure::new(
+            format!(
+                "{}: the log-likelihood is {}: the model's logits there are no finite numbers",
+                inputs.place(document),
+                log_likelihoods[document],
+            ),
+            Some(
+                "a weight is NaN, infinite or far too large: compare the model's files with where they came from"
+                    .to_owned(),
+            ),
+        ))
+    })
 }
 
 pub(super) fn run(args: &ScoreArgs, output: &Output) -> Result<ExitCode, Failure> {
@@ -71,12 +108,8 @@ pub(super) fn run(args: &ScoreArgs, output: &Output) -> Result<ExitCode, Failure
     let profile = profile(args.profile, &checkpoint);
     let inputs = Inputs::read(args, &checkpoint)?;
     let lengths = inputs.sequences.iter().map(|s| s.inputs().len());
-    let cut = Cut::fit(
-        &checkpoint,
-        pool.numerics(profile),
-        lengths,
-        budget(args.memory),
-    )?;
+    let work = Work::new((pool.numerics(profile), pool.threads()), lengths);
+    let cut = Cut::fit(&checkpoint, work, budget(args.memory))?;
     let decoder = checkpoint.decoder();
     let (architecture, parameters) = (decoder.architecture.name(), checkpoint.parameters());
     let (stored_as, isa, threads) = (
@@ -85,6 +118,8 @@ pub(super) fn run(args: &ScoreArgs, output: &Output) -> Result<ExitCode, Failure
         pool.threads(),
     );
     let tokens: u64 = inputs.sequences.iter().map(|s| s.targets() as u64).sum();
+    let config_digest = checkpoint.config_digest();
+    let waves = cut.waves(&inputs.sequences);
     let bar = Tokens::new("score", tokens);
     let start = Instant::now();
     let mut scorer = Scorer::new(checkpoint, profile, pool);
@@ -96,9 +131,14 @@ pub(super) fn run(args: &ScoreArgs, output: &Output) -> Result<ExitCode, Failure
     for (score, &document) in scores.iter().zip(&inputs.document_of) {
         log_likelihoods[document] += score.log_likelihood;
     }
+    check_finite(&inputs, &log_likelihoods)?;
     let log_likelihood: f64 = log_likelihoods.iter().sum();
     let mean_loss = -log_likelihood / tokens as f64;
     let scored = Scored {
+        version: env!("CARGO_PKG_VERSION"),
+        model: args.model.display().to_string(),
+        config_digest,
+        input_digest: inputs.digest,
         architecture,
         parameters,
         stored_as,
@@ -106,6 +146,9 @@ pub(super) fn run(args: &ScoreArgs, output: &Output) -> Result<ExitCode, Failure
         threads,
         isa,
         sequences: inputs.sequences.len(),
+        length: work.longest,
+        waves,
+        chunk_rows: cut.chunk_rows,
         tokens,
         log_likelihood,
         mean_loss,
@@ -132,19 +175,32 @@ fn text(scored: &Scored) -> String {
     };
     let memory = scored.peak_memory_bytes;
     format!(
-        "model          {}, {} parameters stored as {}\n\
-         profile        {}\n\
-         tokens         {} of {} sequences\n\
+        "model          {}: {}, {} parameters stored as {}\n\
+         config.json    {}\n\
+         input          {}\n\
+         profile        {} (glasswork {})\n\
+         tokens         {} in {} of at most {} inputs\n\
+         passes         {}, {} rows at a time\n\
          mean loss      {:.4} nats a token, perplexity {:.3}\n\
          {of_text}\
          time           {}, {:.1} tokens/s ({} threads, {})\n\
          memory         {}\n",
+        scored.model,
         scored.architecture,
         grouped(scored.parameters),
         scored.stored_as,
+        scored.config_digest,
+        scored.input_digest,
         scored.profile,
+        scored.version,
         grouped(scored.tokens),
-        grouped(scored.sequences as u64),
+        match scored.sequences {
+            1 => "1 sequence".to_owned(),
+            count => format!("{} sequences", grouped(count as u64)),
+        },
+        grouped(scored.length as u64),
+        grouped(scored.waves as u64),
+        grouped(scored.chunk_rows as u64),
         scored.mean_loss,
         scored.perplexity,
         duration(scored.seconds),

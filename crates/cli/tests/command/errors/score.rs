@@ -50,17 +50,22 @@ fn tokens_that_cannot_be_scored() {
     };
     assert_snapshot!(with("[1, 2]\n[1, -2]\n"), @r"
     exit 1
+    error: wrong.jsonl line 2: -2 is no token id
+     hint: token ids are whole numbers from 0 on
+    ");
+    assert_snapshot!(with("[1, 2]\nwords\n"), @r"
+    exit 1
     error: wrong.jsonl line 2: no array of token ids
      hint: a line is a JSON array of token ids, as in [1, 529, 18]
     ");
     assert_snapshot!(with("[1, 320]\n"), @r"
     exit 1
-    error: token 320 is outside the vocabulary of 320
+    error: wrong.jsonl line 1: token 320 is outside the vocabulary of 320
      hint: tokens must come from this model's own tokenizer
     ");
     assert_snapshot!(with(&format!("{:?}\n", [1; 40])), @r"
     exit 1
-    error: sequence 0 has 39 inputs; the model has 32 positions
+    error: wrong.jsonl line 1 has 39 inputs, the model takes 32
      hint: cut it into shorter sequences
     ");
     assert_snapshot!(with("[1]\n\n"), @r"
@@ -91,7 +96,37 @@ fn too_little_memory_for_one_sequence() {
     );
     assert!(said.contains("scoring takes at least"), "{said}");
     assert!(
-        said.contains(" hint: give it more with --memory\n"),
+        said.contains(
+            " MB of memory, more than the 1.0 MB allowed\n hint: give it more with --memory,"
+        ),
         "{said}"
     );
+}
+
+#[test]
+fn configuration_that_is_damaged() {
+    let corpus = exported();
+    let path = corpus.path().join("exported/config.json");
+    let config = std::fs::read_to_string(&path).expect("there");
+    let mut config: serde_json::Value = serde_json::from_str(&config).expect("JSON");
+    config["num_hidden_layers"] = "two".into();
+    corpus.put("exported/config.json", config.to_string().as_bytes());
+    assert_snapshot!(refused(&corpus, &["exported", "--tokens", "tokens.jsonl"]), @r#"
+    exit 1
+    error: config.json: num_hidden_layers: is "two", not a number from 1 to 4096
+     hint: the value cannot be right: fetch config.json again from where the model came
+    "#);
+}
+
+#[test]
+fn weights_that_end_early() {
+    let corpus = exported();
+    let path = corpus.path().join("exported/model.safetensors");
+    let weights = std::fs::read(&path).expect("there");
+    corpus.put("exported/model.safetensors", &weights[..weights.len() - 4]);
+    let said = refused(&corpus, &["exported", "--tokens", "tokens.jsonl"]);
+    assert!(said.contains("model.safetensors"), "{said}");
+    let hint =
+        " hint: the file is damaged or incomplete: fetch it again from where the model came\n";
+    assert!(said.ends_with(hint), "{said}");
 }
