@@ -1,5 +1,5 @@
-//! Buffers whose first element begins a cache line: a vector or a tile's row that straddles two lines costs
-//! twice to load.
+//! Buffers whose first element begins a cache line, so that no vector and no tile's row straddles two
+//! (`docs/log.md`, 2026-11-25).
 
 use std::ops::{Deref, DerefMut};
 

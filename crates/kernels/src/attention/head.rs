@@ -52,10 +52,6 @@ impl Scratch {
     }
 }
 
-fn sized(buffer: &mut Aligned, length: usize) -> &mut [f32] {
-    buffer.at_least(length)
-}
-
 /// Lengths of a head's buffers.
 #[derive(Clone, Copy)]
 struct Lengths {
@@ -104,7 +100,7 @@ pub(super) fn room(profile: Profile, tokens: usize, width: usize) -> (usize, usi
 /// A head's rows as operands of products: rounded where the profile says so, +0 beyond the sequence
 /// and beyond the head's width.
 fn rows(numerics: Numerics, buffer: &mut Aligned, head: &View, lengths: Lengths) {
-    let out = sized(buffer, lengths.whole * lengths.columns);
+    let out = buffer.at_least(lengths.whole * lengths.columns);
     let (written, beyond) = out.split_at_mut(lengths.tokens * lengths.columns);
     beyond.fill(0.0);
     for (row, out) in written.chunks_exact_mut(lengths.columns).enumerate() {
@@ -125,7 +121,7 @@ fn panels(isa: Isa, buffer: &mut Aligned, rows: &[f32], lengths: Lengths) {
         columns,
         ..
     } = lengths;
-    let out = sized(buffer, whole * terms);
+    let out = buffer.at_least(whole * terms);
     for first in (0..whole).step_by(PANEL) {
         let width = PANEL.min(whole - first);
         let out = &mut out[first * terms..][..width * terms];
@@ -289,7 +285,7 @@ impl Forward<'_> {
             let keys = first + BLOCK;
             let count = BLOCK.min(lengths.tokens - first);
             let stride = lengths.p_stride(keys);
-            let p = sized(&mut scratch.p, BLOCK * stride);
+            let p = scratch.p.at_least(BLOCK * stride);
             let q = &scratch.q[first * lengths.columns..];
             scores(
                 self.numerics,
@@ -306,7 +302,7 @@ impl Forward<'_> {
                 bf16::round_all(isa, &mut p[..count * stride]);
             }
             // Rows beyond the sequence hold scores of +0 queries; nobody reads what they give.
-            let out = sized(&mut scratch.out, BLOCK * lengths.columns);
+            let out = scratch.out.at_least(BLOCK * lengths.columns);
             weighted(self.numerics, out, p, stride, &scratch.v, keys, lengths);
             softmax::divide(isa, &mut out[..count * lengths.columns], l, lengths.columns);
             for (r, values) in out.chunks_exact(lengths.columns).take(count).enumerate() {
@@ -353,8 +349,8 @@ impl Backward<'_> {
         rows(numerics, &mut scratch.d_o, &self.d_o, lengths);
         panels(isa, &mut scratch.k_panels, &scratch.k, lengths);
         panels(isa, &mut scratch.v_panels, &scratch.v, lengths);
-        let sum_k = sized(&mut scratch.dk, lengths.whole * columns);
-        let sum_v = sized(&mut scratch.dv, lengths.whole * columns);
+        let sum_k = scratch.dk.at_least(lengths.whole * columns);
+        let sum_v = scratch.dv.at_least(lengths.whole * columns);
         sum_k.fill(0.0);
         sum_v.fill(0.0);
         for first in (0..lengths.tokens).step_by(BLOCK) {
@@ -362,11 +358,11 @@ impl Backward<'_> {
             let stride = lengths.p_stride(keys);
             let block = first * columns..keys * columns;
             let (q, d_o) = (&scratch.q[block.clone()], &scratch.d_o[block]);
-            let p = sized(&mut scratch.p, BLOCK * stride);
+            let p = scratch.p.at_least(BLOCK * stride);
             scores(numerics, p, stride, q, &scratch.k_panels, keys, lengths);
             let (m, l) = (&self.m[first..keys], &self.l[first..keys]);
             softmax::normalised(isa, p, m, l, first, stride, self.scale);
-            let dp = sized(&mut scratch.dp, BLOCK * stride);
+            let dp = scratch.dp.at_least(BLOCK * stride);
             scores(numerics, dp, stride, d_o, &scratch.v_panels, keys, lengths);
             let d: [f32; BLOCK] = std::array::from_fn(|r| {
                 softmax::row_dot(isa, self.d_o.row(first + r), self.o.row(first + r))
@@ -378,7 +374,7 @@ impl Backward<'_> {
             }
             gathered(numerics, sum_v, p, stride, d_o, keys, lengths);
             gathered(numerics, sum_k, dp, stride, q, keys, lengths);
-            let out = sized(&mut scratch.out, BLOCK * columns);
+            let out = scratch.out.at_least(BLOCK * columns);
             weighted(numerics, out, dp, stride, &scratch.k, keys, lengths);
             for (r, values) in out.chunks_exact(columns).enumerate() {
                 dq(first + r, &values[..self.q.cols()]);

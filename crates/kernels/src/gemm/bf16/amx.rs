@@ -8,7 +8,9 @@
 
 use crate::bf16;
 use crate::gemm::cover::{Left, Out, Panel};
+#[cfg(target_arch = "x86_64")]
 use std::arch::asm;
+#[cfg(target_arch = "x86_64")]
 use std::cell::Cell;
 
 /// Rows and columns of a tile of C.
@@ -21,6 +23,7 @@ pub(crate) const WORDS: usize = super::BLOCK / 2;
 pub(crate) const TILE: usize = SIDE * WORDS;
 
 /// The operand of `ldtilecfg`: eight tiles of 16 rows of 64 bytes.
+#[cfg(target_arch = "x86_64")]
 #[repr(C, align(64))]
 struct TileConfig {
     palette: u8,
@@ -30,6 +33,7 @@ struct TileConfig {
     rows: [u8; 16],
 }
 
+#[cfg(target_arch = "x86_64")]
 static TILES: TileConfig = TileConfig {
     palette: 1,
     start_row: 0,
@@ -38,6 +42,7 @@ static TILES: TileConfig = TileConfig {
     rows: [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
 };
 
+#[cfg(target_arch = "x86_64")]
 thread_local! {
     static CONFIGURED: Cell<bool> = const { Cell::new(false) };
 }
@@ -49,6 +54,7 @@ const AHEAD_BYTES: usize = 256;
 ///
 /// # Safety
 /// The process may use AMX.
+#[cfg(target_arch = "x86_64")]
 unsafe fn configure() {
     CONFIGURED.with(|configured| {
         if !configured.get() {
@@ -138,22 +144,42 @@ pub(crate) unsafe fn cover(
 }
 
 /// Text for a second row of tiles, or a second column.
+#[cfg(target_arch = "x86_64")]
 macro_rules! lower {
     ($($text:literal),* $(,)?) => { concat!(".if {rows} > 16\n", $($text, "\n",)* ".endif") };
 }
+#[cfg(target_arch = "x86_64")]
 macro_rules! right {
     ($($text:literal),* $(,)?) => { concat!(".if {columns} > 16\n", $($text, "\n",)* ".endif") };
 }
+#[cfg(target_arch = "x86_64")]
 macro_rules! both {
     ($($text:literal),* $(,)?) => {
         concat!(".if {rows} + {columns} > 48\n", $($text, "\n",)* ".endif")
     };
 }
 
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn configure() {
+    unreachable!("no AMX here");
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn tiles<const ROWS: usize, const COLUMNS: usize>(
+    _: usize,
+    _: Left,
+    _: Panel,
+    _: Out,
+    _: bool,
+) {
+    unreachable!("no AMX here");
+}
+
 /// C's tiles are 0 1 above 2 3, A's 4 above 5, B's 6 beside 7.
 ///
 /// # Safety
 /// As [`cover`], with a whole tile for each of C's.
+#[cfg(target_arch = "x86_64")]
 unsafe fn tiles<const ROWS: usize, const COLUMNS: usize>(
     steps: usize,
     a: Left,
