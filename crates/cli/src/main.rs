@@ -16,6 +16,9 @@ use args::Cli;
 use clap::Parser;
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: glasswork_kernels::CacheLines = glasswork_kernels::CacheLines;
+
 /// Exit code for a mismatch between what a release says and what is so.
 const MISMATCH: u8 = 3;
 

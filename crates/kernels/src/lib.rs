@@ -22,6 +22,7 @@ pub mod adamw;
 mod aligned;
 pub mod attention;
 pub mod bf16;
+mod cache_lines;
 pub mod cross_entropy;
 pub mod elementwise;
 pub mod embedding;
@@ -40,6 +41,7 @@ mod shared;
 pub mod stored;
 pub mod swiglu;
 
+pub use cache_lines::CacheLines;
 pub use isa::{Isa, UnknownIsa};
 pub use pool::Pool;
 pub use profile::{Numerics, Profile, UnknownProfile};

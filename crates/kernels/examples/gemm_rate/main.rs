@@ -14,6 +14,9 @@ use glasswork_kernels::{Isa, Pool, Profile};
 use std::io::BufRead;
 use std::time::Instant;
 
+#[global_allocator]
+static ALLOCATOR: glasswork_kernels::CacheLines = glasswork_kernels::CacheLines;
+
 /// One side's work: does it once and gives seconds; and how many floating-point operations that is.
 type Work = (Box<dyn FnMut() -> f64>, f64);
 

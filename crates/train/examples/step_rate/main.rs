@@ -20,6 +20,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+#[global_allocator]
+static ALLOCATOR: glasswork_kernels::CacheLines = glasswork_kernels::CacheLines;
+
 /// Sizes S and M: hidden, layers, heads, mlp, sequence, batch.
 const SIZES: [(&str, [usize; 6]); 2] = [
     ("S", [256, 6, 4, 688, 256, 16]),
