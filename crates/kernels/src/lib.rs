@@ -19,6 +19,7 @@
 #[macro_use]
 mod dispatch;
 pub mod adamw;
+mod ahead;
 mod aligned;
 pub mod attention;
 pub mod bf16;

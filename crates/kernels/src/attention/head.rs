@@ -164,7 +164,7 @@ fn scores(
                 Panel {
                     pointer: panels[first * lengths.terms..].as_ptr(),
                     term: whole,
-                    next: std::ptr::null(),
+                    next: None,
                 },
                 Out {
                     pointer: c[first..].as_mut_ptr(),
@@ -203,7 +203,7 @@ fn weighted(
             Panel {
                 pointer: b.as_ptr(),
                 term: columns,
-                next: std::ptr::null(),
+                next: None,
             },
             Out {
                 pointer: c.as_mut_ptr(),
@@ -241,7 +241,7 @@ fn gathered(
             Panel {
                 pointer: b.as_ptr(),
                 term: columns,
-                next: std::ptr::null(),
+                next: None,
             },
             Out {
                 pointer: c.as_mut_ptr(),

@@ -222,8 +222,7 @@ fn panel(b: &[f32], stride: usize) -> Panel {
     Panel {
         pointer: b.as_ptr(),
         term: stride,
-        // Everything is in the cache.
-        next: b.as_ptr(),
+        next: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Covers a part of C with tiles.
 
 use super::{EDGE, bf16::amx, tile};
-use crate::Numerics;
+use crate::{Numerics, ahead};
 
 /// Where tiles find A: at these strides, or, in pairs, as [`amx`] says.
 #[derive(Clone, Copy)]
@@ -30,8 +30,8 @@ pub(crate) struct Panel {
     pub(crate) pointer: *const f32,
     /// Elements from one term to the next.
     pub(crate) term: usize,
-    /// What is read after this panel, to be fetched meanwhile; anywhere.
-    pub(crate) next: *const f32,
+    /// What is read after this panel, to be fetched meanwhile, anywhere; none where all is in cache.
+    pub(crate) next: Option<*const f32>,
 }
 
 impl Panel {
@@ -60,6 +60,21 @@ impl Out {
     }
 }
 
+/// Floats of a cache line.
+const LINE: usize = 16;
+/// Lines of each of A's next rows that are asked for; the processor finds the others.
+const A_LINES: usize = 3;
+
+/// Asks for the first lines of the rows that the next tile reads.
+#[inline(always)]
+fn ask_rows(first: *const f32, stride: usize, rows: usize, lines: usize) {
+    for row in 0..rows {
+        for line in 0..lines {
+            ahead::soon(first.wrapping_add(row * stride + line * LINE));
+        }
+    }
+}
+
 /// Most rows that any tile has.
 const MOST_ROWS: usize = 8;
 
@@ -82,6 +97,7 @@ pub(crate) unsafe fn cover(
         return unsafe { amx::cover((m, n, numerics.words(kc)), a, b, c, first) };
     }
     let mr = tile::rows(numerics);
+    let tiles = m.div_ceil(mr);
     let a_step = a.tile.unwrap_or(mr * a.row);
     let mut column = 0;
     while column < n {
@@ -100,6 +116,15 @@ pub(crate) unsafe fn cover(
             let a_tile = a.pointer.wrapping_add(index * a_step);
             let b_tile = b.pointer.wrapping_add(column);
             let c_tile = c.pointer.wrapping_add(row * c.row + column);
+            if let Some(next) = b.next {
+                ask_rows(a_tile.wrapping_add(a_step), a.row, height, A_LINES);
+                ask_rows(c_tile.wrapping_add(mr * c.row), c.row, height, width / LINE);
+                // A share of the next panel with each tile.
+                let lines = kc * n / LINE;
+                for line in index * lines / tiles..(index + 1) * lines / tiles {
+                    ahead::later(next.wrapping_add(line * LINE));
+                }
+            }
             // SAFETY: by the contract; columns beyond C exist in `beside` only.
             unsafe {
                 if fits.is_some() {

@@ -10,6 +10,10 @@
 //! threads share: for one product, or once for many ([`Packed`]). A task owns whole rows of C, so that
 //! what follows a product row by row runs while they are in cache ([`gemm_then`]).
 
+#[cfg(target_arch = "x86_64")]
+#[macro_use]
+mod x86;
+
 pub mod bf16;
 mod blocks;
 mod cover;
@@ -298,11 +302,7 @@ impl<'a> Product<'a> {
         let n = self.b.cols();
         let numerics = self.pool.numerics(self.profile);
         let mr = tile::rows(numerics);
-        // Several tasks a thread even out what others do to the machine.
-        let tasks = self.pool.threads() * if numerics.in_pairs() { 1 } else { 2 };
-        let rows_a_task = (parts.rows / tasks)
-            .clamp(mr, blocking.rows.max(mr))
-            .next_multiple_of(mr);
+        let rows_a_task = room::rows_a_task(numerics, blocking, parts.rows, self.pool.threads());
         let room = pack::left_room(numerics, rows_a_task, blocking.depth, mr);
         let task = |task: usize| {
             let (part, rows, at) = parts.task(task, rows_a_task);
@@ -329,8 +329,14 @@ impl<'a> Product<'a> {
                             let c = unsafe {
                                 part.slice(start, (rows.len() - 1) * self.c_stride + width)
                             };
-                            let mut c = Target::new(numerics, c, self.c_stride, width, beside);
-                            c.expect_next(width);
+                            // Summed at one visit, whole tiles may go where they belong.
+                            let once = first && some[1].is_none() && blocks.peek().is_none();
+                            let mut c =
+                                Target::new(numerics, c, self.c_stride, width, beside, once);
+                            // Tiles of fma ask for their rows themselves.
+                            if numerics.in_pairs() {
+                                c.expect_next(width);
+                            }
                             if !first {
                                 c.read();
                             }
@@ -359,7 +365,7 @@ impl<'a> Product<'a> {
                                         Panel {
                                             pointer: panel.as_ptr(),
                                             term: row_length(width),
-                                            next: next.as_ptr(),
+                                            next: Some(next.as_ptr()),
                                         },
                                         c.out(),
                                         first && index == 0,

@@ -3,10 +3,10 @@
 use super::cover::Out;
 use super::{EDGE, bf16::amx, pack::copy as copy_row};
 use crate::aligned::Aligned;
-use crate::{Isa, Numerics};
+use crate::{Isa, Numerics, ahead};
 
-/// A panel of C: where it lies, or, for AMX, a copy of it. Tiles are whole, and loading one whose rows are
-/// a power of two apart would fall into one set of the first-level cache.
+/// A panel of C: where it lies, or, for AMX, a copy of it where tiles would be loaded or reach beyond C: they
+/// are whole, and loading one whose rows are a power of two apart falls into one set of the first-level cache.
 pub(super) struct Target<'a> {
     c: &'a mut [f32],
     stride: usize,
@@ -16,16 +16,21 @@ pub(super) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// The panel of `width` columns and rows `stride` elements apart; `buffer` is for a copy.
+    /// The panel of `width` columns and rows `stride` elements apart; `buffer` is for a copy. One that is
+    /// written `once`, and never read, goes without where its tiles are whole.
     pub(super) fn new(
         numerics: Numerics,
         c: &'a mut [f32],
         stride: usize,
         width: usize,
         buffer: &'a mut Aligned,
+        once: bool,
     ) -> Self {
-        let copy = numerics.in_pairs().then(|| {
-            let rows = c.len().div_ceil(stride).next_multiple_of(amx::SIDE);
+        let height = c.len().div_ceil(stride);
+        let whole = height.is_multiple_of(amx::SIDE) && width.is_multiple_of(amx::SIDE);
+        let copied = numerics.in_pairs() && !(once && whole);
+        let copy = copied.then(|| {
+            let rows = height.next_multiple_of(amx::SIDE);
             buffer.at_least(rows * width.next_multiple_of(EDGE))
         });
         Self {
@@ -37,18 +42,11 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Asks for the lines of the next panel, `columns` further on, so that writing them need not wait.
+    /// Asks for the lines of the next panel, `columns` further on, so that writing there need not wait.
     pub(super) fn expect_next(&self, columns: usize) {
-        #[cfg(target_arch = "x86_64")]
         for row in self.c.chunks(self.stride) {
             for column in (0..self.width).step_by(EDGE) {
-                let next = row.as_ptr().wrapping_add(columns + column);
-                // SAFETY: a prefetch may go anywhere.
-                unsafe {
-                    std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(
-                        next.cast(),
-                    )
-                };
+                ahead::later(row.as_ptr().wrapping_add(columns + column));
             }
         }
     }

@@ -1,5 +1,8 @@
 //! Register tiles: up to `rows × columns` sums at once. Those of `f32-v1` are here.
 
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
 use crate::{Isa, Numerics, Profile};
 
 /// Advances `C[r][j]` of one tile by `kc` terms: `A[r][k] = a[r · a_row + k · a_k]`,
@@ -113,90 +116,4 @@ unsafe fn scalar<const ROWS: usize, const WIDTH: usize>(
             c.add(r * c_row).cast::<[f32; WIDTH]>().write(*row);
         }
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::*;
-
-    /// How many steps of k ahead B is asked for.
-    const AHEAD: usize = 8;
-
-    macro_rules! tile {
-        ($name:ident, $features:literal, $lanes:literal,
-         $zero:ident, $load:ident, $store:ident, $splat:ident, $fma:ident) => {
-            /// # Safety
-            /// The machine has the features, and as [`super::Tile`].
-            #[target_feature(enable = $features)]
-            #[allow(clippy::too_many_arguments, reason = "the signature of every tile")]
-            pub(super) unsafe fn $name<const ROWS: usize, const VECTORS: usize>(
-                kc: usize,
-                mut a: *const f32,
-                a_row: usize,
-                a_k: usize,
-                mut b: *const f32,
-                b_row: usize,
-                c: *mut f32,
-                c_row: usize,
-                first: bool,
-            ) {
-                let mut acc = [[$zero(); VECTORS]; ROWS];
-                // SAFETY (whole body): by the contract.
-                unsafe {
-                    if !first {
-                        for r in 0..ROWS {
-                            for v in 0..VECTORS {
-                                acc[r][v] = $load(c.add(r * c_row + v * $lanes));
-                            }
-                        }
-                    }
-                    for _ in 0..kc {
-                        let mut right = [$zero(); VECTORS];
-                        for v in 0..VECTORS {
-                            right[v] = $load(b.add(v * $lanes));
-                            if (v * $lanes) % 16 == 0 {
-                                _mm_prefetch::<_MM_HINT_T0>(
-                                    b.wrapping_add(b_row * AHEAD + v * $lanes).cast(),
-                                );
-                            }
-                        }
-                        for r in 0..ROWS {
-                            let left = $splat(*a.add(r * a_row));
-                            for v in 0..VECTORS {
-                                acc[r][v] = $fma(left, right[v], acc[r][v]);
-                            }
-                        }
-                        a = a.wrapping_add(a_k);
-                        b = b.wrapping_add(b_row);
-                    }
-                    for r in 0..ROWS {
-                        for v in 0..VECTORS {
-                            $store(c.add(r * c_row + v * $lanes), acc[r][v]);
-                        }
-                    }
-                }
-            }
-        };
-    }
-
-    tile!(
-        avx512,
-        "avx512f",
-        16,
-        _mm512_setzero_ps,
-        _mm512_loadu_ps,
-        _mm512_storeu_ps,
-        _mm512_set1_ps,
-        _mm512_fmadd_ps
-    );
-    tile!(
-        avx2,
-        "avx2,fma",
-        8,
-        _mm256_setzero_ps,
-        _mm256_loadu_ps,
-        _mm256_storeu_ps,
-        _mm256_set1_ps,
-        _mm256_fmadd_ps
-    );
 }

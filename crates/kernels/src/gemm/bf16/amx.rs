@@ -127,11 +127,12 @@ pub(crate) unsafe fn cover(
         configure();
         for column in (0..n).step_by(BLOCK_SIDE) {
             let mut b = b.at(column);
-            let next = b.next;
+            let next = b.next.unwrap_or(b.pointer);
             for (index, row) in (0..m).step_by(BLOCK_SIDE).enumerate() {
                 let (a, c) = (a.at(row), c.at(row, column));
                 // An eighth of the next panel, as long as this one, with each row of blocks.
-                b.next = next.wrapping_add(index % 8 * steps * (AHEAD_BYTES / size_of::<f32>()));
+                let share = index % 8 * steps * (AHEAD_BYTES / size_of::<f32>());
+                b.next = Some(next.wrapping_add(share));
                 match (m - row > SIDE, n - column > SIDE) {
                     (true, true) => tiles::<32, 32>(steps, a, b, c, first),
                     (true, false) => tiles::<32, 16>(steps, a, b, c, first),
@@ -232,7 +233,7 @@ unsafe fn tiles<const ROWS: usize, const COLUMNS: usize>(
             a_low = inout(reg) a.at(SIDE).pointer => _,
             a_row = in(reg) WORDS * WORD,
             b = inout(reg) b.pointer => _,
-            ahead = inout(reg) b.next => _,
+            ahead = inout(reg) b.next.unwrap_or(b.pointer) => _,
             b_row = in(reg) b.term * WORD,
             b_step = in(reg) WORDS * b.term * WORD,
             c = in(reg) c.pointer,
@@ -268,7 +269,7 @@ pub(super) unsafe fn element(c: f32, a: &[f32; super::BLOCK], b: &[f32; super::B
     let b = Panel {
         pointer: columns.as_ptr().cast(),
         term: SIDE,
-        next: std::ptr::null(),
+        next: None,
     };
     let c = Out {
         pointer: sums.as_mut_ptr(),

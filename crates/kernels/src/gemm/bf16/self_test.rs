@@ -145,7 +145,7 @@ unsafe fn whole_product() -> Verdict {
         let b = Panel {
             pointer: right.as_ptr().cast(),
             term: SIDE,
-            next: right.as_ptr().cast(),
+            next: None,
         };
         let c = Out {
             pointer: found.as_mut_ptr(),
