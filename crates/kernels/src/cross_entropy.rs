@@ -4,8 +4,11 @@
 //! `dx = (p ÷ l − onehot) · scale`, with `scale = f32(1 ÷ N)` for N counted targets of the step.
 
 use crate::operand::Stored;
-use crate::{Pool, lanes, math};
+use crate::{Pool, ahead, lanes, math};
 use rayon::prelude::*;
+
+/// Logits that are computed while the same ones of the next row are fetched.
+const PART: usize = 64;
 
 /// A target that is not counted: its loss and its gradient are +0.
 pub const MASKED: u32 = u32::MAX;
@@ -62,8 +65,14 @@ pub(crate) fn max(x: &[f32]) -> f32 {
 fn unnormalised(row: &mut [f32], target: u32) -> (f32, f32) {
     let m = max(row);
     let at_target = row[target as usize] - m;
-    for x in row.iter_mut() {
-        *x = math::exp(*x - m);
+    let width = row.len();
+    for part in row.chunks_mut(PART) {
+        for line in part.chunks(16) {
+            ahead::later(line.as_ptr().wrapping_add(width));
+        }
+        for x in part {
+            *x = math::exp(*x - m);
+        }
     }
     let l = lanes::sum(row);
     (math::ln(l) - at_target, l)

@@ -1,7 +1,18 @@
 //! SwiGLU (Shazeer, arXiv 2002.05202): `h = silu(gate) · up`, `silu(x) = x · σ(x)`.
 
 use crate::operand::{RowsMut, Stored};
-use crate::{Isa, math};
+use crate::{Isa, ahead, math};
+
+/// Columns that are computed while the same columns of the next row are fetched.
+const PART: usize = 64;
+
+/// Asks for what lies `stride` elements further on.
+#[inline(always)]
+fn ask_for_next_row(part: &[f32], stride: usize) {
+    for line in part.chunks(16) {
+        ahead::soon(line.as_ptr().wrapping_add(stride));
+    }
+}
 
 per_isa! {
     fn forward_f32(h: &mut [f32], gate_up: &[f32], mlp: usize) = forward_text
@@ -16,8 +27,13 @@ fn forward_text<T: Stored>(h: &mut [T], gate_up: &[f32], mlp: usize) {
     let rows = h.chunks_exact_mut(T::stride(mlp));
     for (h, row) in rows.zip(gate_up.chunks_exact(2 * mlp)) {
         let (gate, up) = row.split_at(mlp);
-        for ((h, &gate), &up) in h.iter_mut().zip(gate).zip(up) {
-            *h = T::of((gate * math::sigmoid(gate)) * up);
+        let parts = gate.chunks(PART).zip(up.chunks(PART));
+        for (h, (gate, up)) in h.chunks_mut(PART).zip(parts) {
+            ask_for_next_row(gate, 2 * mlp);
+            ask_for_next_row(up, 2 * mlp);
+            for ((h, &gate), &up) in h.iter_mut().zip(gate).zip(up) {
+                *h = T::of((gate * math::sigmoid(gate)) * up);
+            }
         }
     }
 }
@@ -47,13 +63,20 @@ fn backward_text<T: Stored>(d: &mut [T], gate_up: &[f32], dh: &[f32], mlp: usize
     for ((d, row), dh) in rows {
         let (gate, up) = row.split_at(mlp);
         let (d_gate, d_up) = d.split_at_mut(mlp);
-        let inputs = gate.iter().zip(up).zip(dh);
-        for (((&gate, &up), &dh), (d_gate, d_up)) in inputs.zip(d_gate.iter_mut().zip(d_up)) {
-            let s = math::sigmoid(gate);
-            // d silu = σ · (1 + x · (1 − σ))
-            let slope = s * gate.mul_add(1.0 - s, 1.0);
-            *d_gate = T::of((dh * up) * slope);
-            *d_up = T::of(dh * (gate * s));
+        let inputs = gate.chunks(PART).zip(up.chunks(PART)).zip(dh.chunks(PART));
+        let outputs = d_gate.chunks_mut(PART).zip(d_up.chunks_mut(PART));
+        for (((gate, up), dh), (d_gate, d_up)) in inputs.zip(outputs) {
+            ask_for_next_row(gate, 2 * mlp);
+            ask_for_next_row(up, 2 * mlp);
+            ask_for_next_row(dh, mlp);
+            let inputs = gate.iter().zip(up).zip(dh);
+            for (((&gate, &up), &dh), (d_gate, d_up)) in inputs.zip(d_gate.iter_mut().zip(d_up)) {
+                let s = math::sigmoid(gate);
+                // d silu = σ · (1 + x · (1 − σ))
+                let slope = s * gate.mul_add(1.0 - s, 1.0);
+                *d_gate = T::of((dh * up) * slope);
+                *d_up = T::of(dh * (gate * s));
+            }
         }
     }
 }
