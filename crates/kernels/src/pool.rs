@@ -3,7 +3,8 @@
 use crate::aligned::Aligned;
 use crate::gemm::Blocking;
 use crate::{Isa, Numerics, Profile};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A fixed set of threads and the instruction set that they use.
 pub struct Pool {
@@ -78,9 +79,41 @@ impl Pool {
         self.threads.install(work)
     }
 
+    /// Runs `work`, a long sequence of short parallel parts, on one of the pool's threads while the others
+    /// look for those parts without ever sleeping: to wake a thread costs as much as a small product.
+    pub fn run_awake<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.threads.scope(|scope| {
+            let worker = rayon::current_thread_index();
+            let over = Arc::new(AtomicBool::new(false));
+            let seen = Arc::clone(&over);
+            scope.spawn_broadcast(move |_, context| {
+                // The worker would wait for itself.
+                if Some(context.index()) == worker {
+                    return;
+                }
+                while !seen.load(Ordering::Acquire) {
+                    if rayon::yield_now() != Some(rayon::Yield::Executed) {
+                        std::hint::spin_loop();
+                    }
+                }
+            });
+            let _over = SetOnDrop(over);
+            work()
+        })
+    }
+
     /// Rows per task for `rows` rows of cheap work: a few tasks per thread, none tiny.
     pub(crate) fn block(&self, rows: usize) -> usize {
         rows.div_ceil(self.threads() * 4).max(16)
+    }
+}
+
+/// Set however the work ends.
+struct SetOnDrop(Arc<AtomicBool>);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
     }
 }
 

@@ -74,7 +74,7 @@ impl Stepper {
     ) -> Result<StepOutcome, TrainError> {
         // The whole step on one of the pool's threads: its parts then start without a hand-over.
         let pool = Arc::clone(self.engine.pool());
-        pool.run(|| self.step_here(state, batch))
+        pool.run_awake(|| self.step_here(state, batch))
     }
 
     fn step_here(
