@@ -91,9 +91,16 @@ impl Pool {
                 if Some(context.index()) == worker {
                     return;
                 }
+                let mut fruitless = 0;
                 while !seen.load(Ordering::Acquire) {
-                    if rayon::yield_now() != Some(rayon::Yield::Executed) {
+                    if rayon::yield_now() == Some(rayon::Yield::Executed) {
+                        fruitless = 0;
+                    } else if fruitless < PATIENCE {
+                        fruitless += 1;
                         std::hint::spin_loop();
+                    } else {
+                        // Where threads outnumber cores, the worker may be waiting for this one.
+                        std::thread::yield_now();
                     }
                 }
             });
@@ -107,6 +114,9 @@ impl Pool {
         rows.div_ceil(self.threads() * 4).max(16)
     }
 }
+
+/// How often an awake thread looks for work before it also lets the system run others.
+const PATIENCE: usize = 100;
 
 /// Set however the work ends.
 struct SetOnDrop(Arc<AtomicBool>);
