@@ -4,7 +4,7 @@ use crate::aligned::Aligned;
 use crate::gemm::Blocking;
 use crate::{Isa, Numerics, Profile};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 
 /// A fixed set of threads and the instruction set that they use.
 pub struct Pool {
@@ -82,17 +82,16 @@ impl Pool {
     /// Runs `work`, a long sequence of short parallel parts, on one of the pool's threads while the others
     /// look for those parts without ever sleeping: to wake a thread costs as much as a small product.
     pub fn run_awake<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        let over = &AtomicBool::new(false);
         self.threads.scope(|scope| {
             let worker = rayon::current_thread_index();
-            let over = Arc::new(AtomicBool::new(false));
-            let seen = Arc::clone(&over);
             scope.spawn_broadcast(move |_, context| {
                 // The worker would wait for itself.
                 if Some(context.index()) == worker {
                     return;
                 }
                 let mut fruitless = 0;
-                while !seen.load(Ordering::Acquire) {
+                while !over.load(Ordering::Acquire) {
                     if rayon::yield_now() == Some(rayon::Yield::Executed) {
                         fruitless = 0;
                     } else if fruitless < PATIENCE {
@@ -119,9 +118,9 @@ impl Pool {
 const PATIENCE: usize = 100;
 
 /// Set however the work ends.
-struct SetOnDrop(Arc<AtomicBool>);
+struct SetOnDrop<'f>(&'f AtomicBool);
 
-impl Drop for SetOnDrop {
+impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
     }
