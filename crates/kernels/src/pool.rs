@@ -14,6 +14,8 @@ pub struct Pool {
     blocking: Option<Blocking>,
     /// Packed right operand of the product under way; one product runs at a time.
     packed: Mutex<Aligned>,
+    /// Whether the threads are kept from sleeping.
+    awake: AtomicBool,
 }
 
 impl Pool {
@@ -31,6 +33,7 @@ impl Pool {
             isa,
             blocking: None,
             packed: Mutex::new(Aligned::new()),
+            awake: AtomicBool::new(false),
         })
     }
 
@@ -80,32 +83,42 @@ impl Pool {
     }
 
     /// Runs `work`, a long sequence of short parallel parts, on one of the pool's threads while the others
-    /// look for those parts without ever sleeping: to wake a thread costs as much as a small product.
+    /// look for those parts without sleeping: in such a sequence, waking them took a tenth of the time
+    /// (`docs/log.md`). Where it is already under way on this pool, `work` merely runs: two that wait for
+    /// each other's threads would wait for ever.
     pub fn run_awake<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        let over = &AtomicBool::new(false);
+        if self.awake.swap(true, Ordering::AcqRel) {
+            return self.run(work);
+        }
         self.threads.scope(|scope| {
             let worker = rayon::current_thread_index();
             scope.spawn_broadcast(move |_, context| {
                 // The worker would wait for itself.
-                if Some(context.index()) == worker {
-                    return;
-                }
-                let mut fruitless = 0;
-                while !over.load(Ordering::Acquire) {
-                    if rayon::yield_now() == Some(rayon::Yield::Executed) {
-                        fruitless = 0;
-                    } else if fruitless < PATIENCE {
-                        fruitless += 1;
-                        std::hint::spin_loop();
-                    } else {
-                        // Where threads outnumber cores, the worker may be waiting for this one.
-                        std::thread::yield_now();
-                    }
+                if Some(context.index()) != worker {
+                    self.look_for_work();
                 }
             });
-            let _over = SetOnDrop(over);
+            let _until_here = Awake(&self.awake);
             work()
         })
+    }
+
+    /// Does what others hand out until the threads may sleep.
+    fn look_for_work(&self) {
+        /// Vain attempts before the system, too, may run others.
+        const PATIENCE: usize = 100;
+        let mut vain = 0;
+        while self.awake.load(Ordering::Acquire) {
+            if rayon::yield_now() == Some(rayon::Yield::Executed) {
+                vain = 0;
+            } else if vain < PATIENCE {
+                vain += 1;
+                std::hint::spin_loop();
+            } else {
+                // Where threads outnumber cores, the worker may be waiting for this one.
+                std::thread::yield_now();
+            }
+        }
     }
 
     /// Rows per task for `rows` rows of cheap work: a few tasks per thread, none tiny.
@@ -114,20 +127,61 @@ impl Pool {
     }
 }
 
-/// How often an awake thread looks for work before it also lets the system run others.
-const PATIENCE: usize = 100;
+/// The threads may sleep when this is gone, however the work ends.
+struct Awake<'p>(&'p AtomicBool);
 
-/// Set however the work ends.
-struct SetOnDrop<'f>(&'f AtomicBool);
-
-impl Drop for SetOnDrop<'_> {
+impl Drop for Awake<'_> {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
+        self.0.store(false, Ordering::Release);
     }
 }
 
 impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Pool({} threads, {})", self.threads(), self.isa.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rayon::prelude::*;
+
+    fn pool(threads: usize) -> Pool {
+        Pool::new(threads, Isa::Scalar).expect("threads")
+    }
+
+    fn sum(pool: &Pool) -> usize {
+        let part = || pool.run(|| (0..1000_usize).into_par_iter().sum::<usize>());
+        (0..50).map(|_| part()).sum()
+    }
+
+    #[test]
+    fn awake_threads_do_the_same_work() {
+        for threads in [1, 2, 8] {
+            let pool = pool(threads);
+            let nested = || pool.run_awake(|| sum(&pool));
+            assert_eq!(pool.run_awake(nested), 50 * 499_500, "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn a_panic_lets_threads_sleep_again() {
+        let pool = pool(2);
+        let fails = || pool.run_awake(|| panic!("as expected"));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(fails)).is_err());
+        assert!(!pool.awake.load(Ordering::Acquire));
+        assert_eq!(sum(&pool), 50 * 499_500);
+    }
+
+    #[test]
+    fn two_at_once_both_end() {
+        let pool = pool(2);
+        std::thread::scope(|scope| {
+            let both = [(); 2].map(|()| scope.spawn(|| pool.run_awake(|| sum(&pool))));
+            for one in both {
+                assert_eq!(one.join().expect("no panic"), 50 * 499_500);
+            }
+        });
     }
 }

@@ -117,12 +117,14 @@ pub(crate) unsafe fn cover(
             let b_tile = b.pointer.wrapping_add(column);
             let c_tile = c.pointer.wrapping_add(row * c.row + column);
             if let Some(next) = b.next {
-                ask_rows(a_tile.wrapping_add(a_step), a.row, height, A_LINES);
+                if a.term == 1 {
+                    ask_rows(a_tile.wrapping_add(a_step), a.row, height, A_LINES);
+                }
                 ask_rows(c_tile.wrapping_add(mr * c.row), c.row, height, width / LINE);
                 // A share of the next panel with each tile.
-                let lines = kc * n / LINE;
+                let (before, lines) = (kc * column / LINE, kc * width.min(left) / LINE);
                 for line in index * lines / tiles..(index + 1) * lines / tiles {
-                    ahead::later(next.wrapping_add(line * LINE));
+                    ahead::later(next.wrapping_add((before + line) * LINE));
                 }
             }
             // SAFETY: by the contract; columns beyond C exist in `beside` only.

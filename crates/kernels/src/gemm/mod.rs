@@ -330,7 +330,7 @@ impl<'a> Product<'a> {
                                 part.slice(start, (rows.len() - 1) * self.c_stride + width)
                             };
                             // Summed at one visit, whole tiles may go where they belong.
-                            let once = first && some[1].is_none() && blocks.peek().is_none();
+                            let once = first && some[1].is_none();
                             let mut c =
                                 Target::new(numerics, c, self.c_stride, width, beside, once);
                             // Tiles of fma ask for their rows themselves.

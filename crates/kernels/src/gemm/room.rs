@@ -1,8 +1,9 @@
-//! What threads keep for products, known before anything runs.
+//! How rows are shared among threads, and what threads keep for products, known before anything runs.
 
 use super::{Blocking, EDGE, TOGETHER, pack, tile};
 use crate::Numerics;
 
+/// More tasks than threads even out what others do to the machine; more than these cost more than they gave.
 const TASKS_A_THREAD: usize = 4;
 
 /// Bytes that each of `threads` threads keeps for products with at most `rows` rows: packed blocks of the
@@ -16,7 +17,7 @@ pub fn scratch_bytes(numerics: Numerics, rows: usize, threads: usize) -> usize {
     size_of::<f32>() * (a + if numerics.in_pairs() { c } else { 0 })
 }
 
-/// Rows of C that one task computes, whole tiles: several tasks a thread even out what others do to the machine.
+/// Rows of C that one task computes: whole tiles.
 pub(super) fn rows_a_task(
     numerics: Numerics,
     blocking: Blocking,

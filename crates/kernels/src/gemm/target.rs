@@ -17,7 +17,7 @@ pub(super) struct Target<'a> {
 
 impl<'a> Target<'a> {
     /// The panel of `width` columns and rows `stride` elements apart; `buffer` is for a copy. One that is
-    /// written `once`, and never read, goes without where its tiles are whole.
+    /// written `once`, and not read at this visit, goes without where its tiles are whole.
     pub(super) fn new(
         numerics: Numerics,
         c: &'a mut [f32],

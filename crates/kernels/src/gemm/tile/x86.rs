@@ -3,7 +3,7 @@
 use std::arch::asm;
 
 /// A row of C into its accumulators.
-macro_rules! take {
+macro_rules! load_c {
     ($register:literal $r:literal [$($v:literal $offset:literal $acc:literal $right:literal),*]) => {
         if_row!($r
             $(if_vector!($v "vmovups ", $register, $acc, ", [{t} + ", $offset, "]"),)*
@@ -12,7 +12,7 @@ macro_rules! take {
 }
 
 /// A row of accumulators into C.
-macro_rules! give {
+macro_rules! store_c {
     ($register:literal $r:literal [$($v:literal $offset:literal $acc:literal $right:literal),*]) => {
         if_row!($r
             $(if_vector!($v "vmovups [{c} + ", $offset, "], ", $register, $acc),)*
@@ -53,7 +53,7 @@ macro_rules! tile {
                     "jmp 3f",
                     "2:",
                     "mov {t}, {c}",
-                    $(take!($register $r $accs),)*
+                    $(load_c!($register $r $accs),)*
                     "3:",
                     "test {twos}, {twos}",
                     "jz 5f",
@@ -68,7 +68,7 @@ macro_rules! tile {
                     "jz 6f",
                     term!($register "{b}" $left $rights $($r $address $accs)*),
                     "6:",
-                    $(give!($register $r $accs),)*
+                    $(store_c!($register $r $accs),)*
                     "vzeroupper",
                     t = inout(reg) usize::from(first) => _,
                     twos = inout(reg) kc / 2 => _,
