@@ -2,7 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-/// The system's allocator, with blocks of at least a page on cache lines. The system's own large ones begin
+/// The system's allocator, with blocks of at least a page on cache lines. Large ones of the GNU C library begin
 /// 16 bytes after one, where every vector of 64 bytes straddles two: steps of training take 4 to 7% less time
 /// so (`docs/log.md`). Its price: such a block is cleared by writing it, and grows by a copy.
 ///

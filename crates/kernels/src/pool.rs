@@ -83,7 +83,7 @@ impl Pool {
     }
 
     /// Runs `work`, a long sequence of short parallel parts, on one of the pool's threads while the others
-    /// look for those parts without sleeping: in such a sequence, waking them took a tenth of the time
+    /// look for those parts without sleeping: in such a sequence, waking them took a tenth of the CPU's time
     /// (`docs/log.md`). Where it is already under way on this pool, `work` merely runs: two that wait for
     /// each other's threads would wait for ever.
     pub fn run_awake<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {

@@ -3,7 +3,7 @@
 use super::{Blocking, EDGE, TOGETHER, pack, tile};
 use crate::Numerics;
 
-/// More tasks than threads even out what others do to the machine; more than these cost more than they gave.
+/// More tasks than threads even out what others do to the machine (`docs/log.md`).
 const TASKS_A_THREAD: usize = 4;
 
 /// Bytes that each of `threads` threads keeps for products with at most `rows` rows: packed blocks of the

@@ -3,7 +3,7 @@
 //!
 //! One text serves every height and width: what belongs to rows and vectors that a tile lacks is
 //! left out by the assembler (`.if` over the function's const parameters). Rust's own code for these loops
-//! walked A's rows by one chain of additions, which took 8% of the rate (`docs/log.md`).
+//! walked A's rows by one chain of additions, which was slower (`docs/log.md`).
 
 /// Text for the vectors that the tile has.
 macro_rules! if_vector {
