@@ -1,10 +1,8 @@
 //! Buffers whose first element begins a cache line, so that no vector and no tile's row straddles two
 //! (`docs/log.md`, 2026-11-25).
 
+use crate::prefetch::LINE;
 use std::ops::{Deref, DerefMut};
-
-/// Elements of a cache line.
-const LINE: usize = 16;
 
 #[repr(align(64))]
 #[derive(Clone, Copy, Debug)]

@@ -4,11 +4,9 @@
 //! `dx = (p ÷ l − onehot) · scale`, with `scale = f32(1 ÷ N)` for N counted targets of the step.
 
 use crate::operand::Stored;
-use crate::{Pool, ahead, lanes, math};
+use crate::prefetch::{self, PART};
+use crate::{Pool, lanes, math};
 use rayon::prelude::*;
-
-/// Logits that are computed while the same ones of the next row are fetched.
-const PART: usize = 64;
 
 /// A target that is not counted: its loss and its gradient are +0.
 pub const MASKED: u32 = u32::MAX;
@@ -67,9 +65,7 @@ fn unnormalised(row: &mut [f32], target: u32) -> (f32, f32) {
     let at_target = row[target as usize] - m;
     let width = row.len();
     for part in row.chunks_mut(PART) {
-        for line in part.chunks(16) {
-            ahead::later(line.as_ptr().wrapping_add(width));
-        }
+        prefetch::elements(part.as_ptr().wrapping_add(width), part.len());
         for x in part {
             *x = math::exp(*x - m);
         }

@@ -19,7 +19,6 @@
 #[macro_use]
 mod dispatch;
 pub mod adamw;
-mod ahead;
 mod aligned;
 pub mod attention;
 pub mod bf16;
@@ -35,6 +34,7 @@ pub mod layer_norm;
 pub mod math;
 pub mod operand;
 mod pool;
+mod prefetch;
 mod profile;
 pub mod rms_norm;
 pub mod rope;

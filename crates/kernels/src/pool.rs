@@ -4,7 +4,7 @@ use crate::aligned::Aligned;
 use crate::gemm::Blocking;
 use crate::{Isa, Numerics, Profile};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A fixed set of threads and the instruction set that they use.
 pub struct Pool {
@@ -14,8 +14,8 @@ pub struct Pool {
     blocking: Option<Blocking>,
     /// Packed right operand of the product under way; one product runs at a time.
     packed: Mutex<Aligned>,
-    /// Whether the threads are kept from sleeping.
-    awake: AtomicBool,
+    /// Whoever keeps the threads awake holds it.
+    turn: Mutex<()>,
 }
 
 impl Pool {
@@ -33,7 +33,7 @@ impl Pool {
             isa,
             blocking: None,
             packed: Mutex::new(Aligned::new()),
-            awake: AtomicBool::new(false),
+            turn: Mutex::new(()),
         })
     }
 
@@ -84,41 +84,25 @@ impl Pool {
 
     /// Runs `work`, a long sequence of short parallel parts, on one of the pool's threads while the others
     /// look for those parts without sleeping: in such a sequence, waking them took a tenth of the CPU's time
-    /// (`docs/log.md`). Where it is already under way on this pool, `work` merely runs: two that wait for
-    /// each other's threads would wait for ever.
+    /// (`docs/log.md`). Callers from outside take turns; on one of the pool's threads `work` merely runs.
     pub fn run_awake<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        if self.awake.swap(true, Ordering::AcqRel) {
-            return self.run(work);
+        if self.threads.current_thread_index().is_some() {
+            return work();
         }
+        // A turn that ended in a panic left nothing behind.
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = &AtomicBool::new(false);
         self.threads.scope(|scope| {
             let worker = rayon::current_thread_index();
             scope.spawn_broadcast(move |_, context| {
                 // The worker would wait for itself.
                 if Some(context.index()) != worker {
-                    self.look_for_work();
+                    look_for_work_until(over);
                 }
             });
-            let _until_here = Awake(&self.awake);
+            let _over = SetOnDrop(over);
             work()
         })
-    }
-
-    /// Does what others hand out until the threads may sleep.
-    fn look_for_work(&self) {
-        /// Vain attempts before the system, too, may run others.
-        const PATIENCE: usize = 100;
-        let mut vain = 0;
-        while self.awake.load(Ordering::Acquire) {
-            if rayon::yield_now() == Some(rayon::Yield::Executed) {
-                vain = 0;
-            } else if vain < PATIENCE {
-                vain += 1;
-                std::hint::spin_loop();
-            } else {
-                // Where threads outnumber cores, the worker may be waiting for this one.
-                std::thread::yield_now();
-            }
-        }
     }
 
     /// Rows per task for `rows` rows of cheap work: a few tasks per thread, none tiny.
@@ -127,12 +111,30 @@ impl Pool {
     }
 }
 
-/// The threads may sleep when this is gone, however the work ends.
-struct Awake<'p>(&'p AtomicBool);
+/// Does what the pool's other threads hand out.
+fn look_for_work_until(over: &AtomicBool) {
+    /// Vain attempts before the system, too, may run others.
+    const PATIENCE: usize = 100;
+    let mut vain = 0;
+    while !over.load(Ordering::Acquire) {
+        if rayon::yield_now() == Some(rayon::Yield::Executed) {
+            vain = 0;
+        } else if vain < PATIENCE {
+            vain += 1;
+            std::hint::spin_loop();
+        } else {
+            // Where threads outnumber cores, the worker may be waiting for this one.
+            std::thread::yield_now();
+        }
+    }
+}
 
-impl Drop for Awake<'_> {
+/// Set however the work ends.
+struct SetOnDrop<'f>(&'f AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+        self.0.store(true, Ordering::Release);
     }
 }
 
@@ -145,6 +147,7 @@ impl std::fmt::Debug for Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gemm::{Start, View, gemm};
     use rayon::prelude::*;
 
     fn pool(threads: usize) -> Pool {
@@ -166,21 +169,31 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_lets_threads_sleep_again() {
+    fn after_a_panic_the_next_turn_comes() {
         let pool = pool(2);
         let fails = || pool.run_awake(|| panic!("as expected"));
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(fails)).is_err());
-        assert!(!pool.awake.load(Ordering::Acquire));
-        assert_eq!(sum(&pool), 50 * 499_500);
+        assert_eq!(pool.run_awake(|| sum(&pool)), 50 * 499_500);
     }
 
+    /// Products hold the pool's buffer: a second caller on the same threads would wait for it for ever.
     #[test]
-    fn two_at_once_both_end() {
+    fn callers_take_turns() {
         let pool = pool(2);
+        let (a, b) = (vec![1.0; 64 * 64], vec![2.0; 64 * 64]);
+        let products = || {
+            let mut c = vec![0.0; 64 * 64];
+            for _ in 0..50 {
+                let [a, b] = [&a, &b].map(|x| View::new(x, 64, 64));
+                gemm(&pool, Profile::F32V1, &mut c, 64, a, b, Start::Zero);
+            }
+            c
+        };
         std::thread::scope(|scope| {
-            let both = [(); 2].map(|()| scope.spawn(|| pool.run_awake(|| sum(&pool))));
-            for one in both {
-                assert_eq!(one.join().expect("no panic"), 50 * 499_500);
+            let all = [(); 3].map(|()| scope.spawn(|| pool.run_awake(products)));
+            for one in all {
+                let c = one.join().expect("no panic");
+                assert!(c.iter().all(|&x| x == 128.0));
             }
         });
     }

@@ -1,17 +1,13 @@
 //! SwiGLU (Shazeer, arXiv 2002.05202): `h = silu(gate) · up`, `silu(x) = x · σ(x)`.
 
 use crate::operand::{RowsMut, Stored};
-use crate::{Isa, ahead, math};
-
-/// Columns that are computed while the same columns of the next row are fetched.
-const PART: usize = 64;
+use crate::prefetch::{self, PART};
+use crate::{Isa, math};
 
 /// Asks for what lies `stride` elements further on.
 #[inline(always)]
 fn ask_for_next_row(part: &[f32], stride: usize) {
-    for line in part.chunks(16) {
-        ahead::soon(line.as_ptr().wrapping_add(stride));
-    }
+    prefetch::elements(part.as_ptr().wrapping_add(stride), part.len());
 }
 
 per_isa! {

@@ -50,9 +50,17 @@ impl Memory {
         let levels = u64::from(run.training.reduction_groups.ilog2()) + 1;
         // Gradients of weights are products whose right operand is an activation.
         let widest = model.hidden.max(model.mlp);
+        // … and they have a row for each output, or token of the vocabulary.
+        let rows = [
+            tokens,
+            model.vocabulary,
+            2 * model.mlp,
+            model.hidden + 2 * model.kv_width(),
+        ];
+        let rows = rows.into_iter().max().expect("some");
         let a_thread =
             attention::training_scratch_bytes(numerics, model.sequence, model.head_width())
-                + gemm::scratch_bytes(numerics, tokens, threads);
+                + gemm::scratch_bytes(numerics, rows, threads);
         Self {
             weights: parameters,
             packed: Engine::packed_bytes(model, numerics),

@@ -72,7 +72,7 @@ impl Stepper {
         state: &mut TrainState,
         batch: &Batch,
     ) -> Result<StepOutcome, TrainError> {
-        // The whole step on one of the pool's threads: its parts then start without a hand-over.
+        // The whole step on one of the pool's threads, the others awake: its many short parts then start at once.
         let pool = Arc::clone(self.engine.pool());
         pool.run_awake(|| self.step_here(state, batch))
     }

@@ -1,7 +1,8 @@
 //! Covers a part of C with tiles.
 
 use super::{EDGE, bf16::amx, tile};
-use crate::{Numerics, ahead};
+use crate::Numerics;
+use crate::prefetch::{self, LINE};
 
 /// Where tiles find A: at these strides, or, in pairs, as [`amx`] says.
 #[derive(Clone, Copy)]
@@ -60,20 +61,8 @@ impl Out {
     }
 }
 
-/// Floats of a cache line.
-const LINE: usize = 16;
 /// Lines of each of A's next rows that are asked for; the processor finds the others.
 const A_LINES: usize = 3;
-
-/// Asks for the first lines of the rows that the next tile reads.
-#[inline(always)]
-fn ask_rows(first: *const f32, stride: usize, rows: usize, lines: usize) {
-    for row in 0..rows {
-        for line in 0..lines {
-            ahead::soon(first.wrapping_add(row * stride + line * LINE));
-        }
-    }
-}
 
 /// Most rows that any tile has.
 const MOST_ROWS: usize = 8;
@@ -117,15 +106,15 @@ pub(crate) unsafe fn cover(
             let b_tile = b.pointer.wrapping_add(column);
             let c_tile = c.pointer.wrapping_add(row * c.row + column);
             if let Some(next) = b.next {
-                if a.term == 1 {
-                    ask_rows(a_tile.wrapping_add(a_step), a.row, height, A_LINES);
+                if row + mr < m {
+                    if a.term == 1 {
+                        prefetch::rows(a_tile.wrapping_add(a_step), a.row, height, A_LINES);
+                    }
+                    prefetch::rows(c_tile.wrapping_add(mr * c.row), c.row, height, width / LINE);
                 }
-                ask_rows(c_tile.wrapping_add(mr * c.row), c.row, height, width / LINE);
-                // A share of the next panel with each tile.
-                let (before, lines) = (kc * column / LINE, kc * width.min(left) / LINE);
-                for line in index * lines / tiles..(index + 1) * lines / tiles {
-                    ahead::later(next.wrapping_add((before + line) * LINE));
-                }
+                // Each tile asks for its share of the next panel.
+                let next = next.wrapping_add(kc * column);
+                prefetch::share(next, kc * width.min(left), index, tiles);
             }
             // SAFETY: by the contract; columns beyond C exist in `beside` only.
             unsafe {

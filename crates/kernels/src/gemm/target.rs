@@ -3,7 +3,7 @@
 use super::cover::Out;
 use super::{EDGE, bf16::amx, pack::copy as copy_row};
 use crate::aligned::Aligned;
-use crate::{Isa, Numerics, ahead};
+use crate::{Isa, Numerics, prefetch};
 
 /// A panel of C: where it lies, or, for AMX, a copy of it where tiles would be loaded or reach beyond C: they
 /// are whole, and loading one whose rows are a power of two apart falls into one set of the first-level cache.
@@ -45,9 +45,7 @@ impl<'a> Target<'a> {
     /// Asks for the lines of the next panel, `columns` further on, so that writing there need not wait.
     pub(super) fn expect_next(&self, columns: usize) {
         for row in self.c.chunks(self.stride) {
-            for column in (0..self.width).step_by(EDGE) {
-                ahead::later(row.as_ptr().wrapping_add(columns + column));
-            }
+            prefetch::elements(row.as_ptr().wrapping_add(columns), self.width);
         }
     }
 

@@ -3,7 +3,6 @@
 
 use super::BLOCK;
 use std::arch::asm;
-use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::mem::{MaybeUninit, offset_of};
 
 /// Nearest even, all exceptions masked, flush to zero, subnormals are zeros.
@@ -63,7 +62,7 @@ macro_rules! add_to_c {
 }
 
 /// Defines a function that is a [`super::Tile`] for every number of rows and vectors up to those
-/// listed.
+/// listed (`gemm::x86`).
 macro_rules! tile {
     ($name:ident, $features:literal, $register:literal, $lanes:literal, left $left:literal,
      right $rights:tt,
@@ -86,17 +85,10 @@ macro_rules! tile {
             first: bool,
         ) {
             debug_assert!(kc > 0 && kc % BLOCK == 0);
-            for r in 0..ROWS {
-                // SAFETY: rows of C, by the contract; a prefetch may go anywhere.
-                unsafe {
-                    let row = c.add(r * c_row);
-                    if first {
-                        row.write_bytes(0, VECTORS * $lanes);
-                    } else {
-                        for v in (0..VECTORS * $lanes).step_by(16) {
-                            _mm_prefetch::<_MM_HINT_T0>(row.add(v).cast());
-                        }
-                    }
+            if first {
+                for r in 0..ROWS {
+                    // SAFETY: a row of C, by the contract.
+                    unsafe { c.add(r * c_row).write_bytes(0, VECTORS * $lanes) };
                 }
             }
             const BYTES: usize = size_of::<f32>();
