@@ -50,17 +50,25 @@ impl Memory {
         let levels = u64::from(run.training.reduction_groups.ilog2()) + 1;
         // Gradients of weights are products whose right operand is an activation.
         let widest = model.hidden.max(model.mlp);
-        // … and they have a row for each output, or token of the vocabulary.
-        let rows = [
-            tokens,
-            model.vocabulary,
-            2 * model.mlp,
-            model.hidden + 2 * model.kv_width(),
+        let qkv = model.hidden + 2 * model.kv_width();
+        let weights = [
+            (qkv, model.hidden),
+            (2 * model.mlp, model.hidden),
+            (model.hidden, model.mlp),
+            (model.vocabulary, model.hidden),
         ];
-        let rows = rows.into_iter().max().expect("some");
+        // Outputs, and the gradients of weights and of inputs.
+        let shapes = weights.into_iter().flat_map(|(outputs, inputs)| {
+            [
+                [tokens, outputs, inputs],
+                [outputs, inputs, tokens],
+                [tokens, inputs, outputs],
+            ]
+        });
+        let products = shapes.map(|shape| gemm::scratch_bytes(numerics, shape, threads));
         let a_thread =
             attention::training_scratch_bytes(numerics, model.sequence, model.head_width())
-                + gemm::scratch_bytes(numerics, rows, threads);
+                + products.max().unwrap_or(0);
         Self {
             weights: parameters,
             packed: Engine::packed_bytes(model, numerics),

@@ -21,6 +21,7 @@ mod pack;
 mod packed;
 pub mod reference;
 mod room;
+mod stream;
 mod target;
 mod tile;
 mod view;
@@ -36,7 +37,7 @@ use crate::aligned::Aligned;
 use crate::shared::Shared;
 use crate::{Numerics, Pool, Profile};
 use blocks::{Block, blocks};
-use packed::{panels, row_length, run};
+use packed::{Along, panels, row_length};
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -50,8 +51,8 @@ const SPAN: usize = 4 << 20;
 /// Cache blocks; any choice gives the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blocking {
-    /// Terms of k between two visits to C; a multiple of 32. A panel of `depth × panel` floats stays in
-    /// the second-level cache.
+    /// Terms of k between two visits to C; a multiple of 32. A panel of `depth × panel` words stays in
+    /// the second-level cache; for AMX in the first, beside A's tiles on their way through it.
     pub depth: usize,
     /// Most rows of C that one task computes at a time.
     pub rows: usize,
@@ -64,7 +65,7 @@ impl Blocking {
     pub(crate) fn of(numerics: Numerics) -> Self {
         if numerics.in_pairs() {
             return Self {
-                depth: 512,
+                depth: 256,
                 rows: 256,
                 panel: 32,
             };
@@ -100,8 +101,20 @@ impl<'a> Beside<'a> {
     }
 }
 
-/// Cache blocks of k that pass over a panel of C at one visit.
-const TOGETHER: usize = 4;
+/// Most cache blocks of k that pass over a panel of C at one visit.
+const MOST_TOGETHER: usize = 8;
+
+/// Cache blocks of k that pass over a panel of C at one visit: as many as the second-level cache holds of A.
+fn together(numerics: Numerics) -> usize {
+    if numerics.in_pairs() {
+        MOST_TOGETHER
+    } else {
+        4
+    }
+}
+
+/// Bytes of a C that is written past the caches: it would not be found there when it is read.
+const FAR: usize = 16 << 20;
 
 /// A thread's buffers: packed blocks of A, and a panel of C.
 #[derive(Default)]
@@ -265,22 +278,17 @@ impl<'a> Product<'a> {
                     };
                     let words: usize = some().map(|b| numerics.words(b.padded) * row).sum();
                     packed.at_least(words);
-                    for block in some() {
-                        let words = numerics.words(block.padded);
-                        let out = &mut packed[numerics.words(block.before) * row..][..words * row];
-                        panels(
-                            (self.pool, numerics),
-                            run(&b),
-                            out,
-                            block,
-                            n,
-                            blocking.panel,
-                            &|block, column, width, out| {
-                                let columns = column..column + width;
-                                pack::panel(numerics, out, 0, &b, block, columns);
-                            },
-                        );
-                    }
+                    panels(
+                        (self.pool, numerics),
+                        Along::of(&b),
+                        &mut packed,
+                        &some,
+                        (n, blocking.panel),
+                        &|block, column, width, out| {
+                            let columns = column..column + width;
+                            pack::panel(numerics, out, 0, &b, block, columns);
+                        },
+                    );
                     let last = first + count >= total;
                     let then: Then = if last { then } else { &|_, _| {} };
                     self.rows_pass(&parts, &packed, blocking, some, start && first == 0, then);
@@ -302,7 +310,10 @@ impl<'a> Product<'a> {
         let n = self.b.cols();
         let numerics = self.pool.numerics(self.profile);
         let mr = tile::rows(numerics);
-        let rows_a_task = room::rows_a_task(numerics, blocking, parts.rows, self.pool.threads());
+        let shape = [parts.rows, n, self.a.cols()];
+        let rows_a_task = room::rows_a_task(numerics, blocking, shape, self.pool.threads());
+        let far = size_of::<f32>() * parts.rows * n >= FAR;
+        let together = together(numerics);
         let room = pack::left_room(numerics, rows_a_task, blocking.depth, mr);
         let task = |task: usize| {
             let (part, rows, at) = parts.task(task, rows_a_task);
@@ -315,8 +326,8 @@ impl<'a> Product<'a> {
                     let mut blocks = blocks().peekable();
                     let mut first = first;
                     while blocks.peek().is_some() {
-                        let mut some = [None; TOGETHER];
-                        let places = scratch.at_least(TOGETHER * room).chunks_exact_mut(room);
+                        let mut some = [None; MOST_TOGETHER];
+                        let places = scratch.at_least(together * room).chunks_exact_mut(room);
                         for (kept, place) in some.iter_mut().zip(places) {
                             let Some(block) = blocks.next() else { break };
                             let a = pack::left(numerics, place, &self.a, range.clone(), block, mr);
@@ -331,12 +342,9 @@ impl<'a> Product<'a> {
                             };
                             // Summed at one visit, whole tiles may go where they belong.
                             let once = first && some[1].is_none();
-                            let mut c =
-                                Target::new(numerics, c, self.c_stride, width, beside, once);
-                            // Tiles of fma ask for their rows themselves.
-                            if numerics.in_pairs() {
-                                c.expect_next(width);
-                            }
+                            let shape = (self.c_stride, width);
+                            let mut c = Target::new(numerics, c, shape, beside, (once, far));
+                            c.expect_next(width);
                             if !first {
                                 c.read();
                             }

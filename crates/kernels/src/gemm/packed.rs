@@ -100,7 +100,7 @@ impl Packed {
         self.each_panel(
             pool,
             made,
-            parts.first().map_or(1, run),
+            parts.first().map_or(Along::Terms, Along::of),
             |block, column, width, out| {
                 let mut start = 0;
                 for part in parts {
@@ -132,7 +132,7 @@ impl Packed {
         self.each_panel(
             pool,
             made,
-            parts.first().map_or(1, run),
+            parts.first().map_or(Along::Terms, Along::of),
             |block, column, width, out| {
                 let line = out.len() / numerics.words(block.padded);
                 let mut start = 0;
@@ -226,55 +226,77 @@ impl Packed {
         &mut self,
         pool: &Pool,
         Made { numerics, blocking }: Made,
-        run: usize,
+        along: Along,
         fill: impl Fn(Block, usize, usize, &mut [f32]) + Sync,
     ) {
-        let row = row_length(self.cols);
         let unit = numerics.profile.depth_unit();
-        for block in blocks(&self.segments, blocking.depth, unit) {
-            let words = numerics.words(block.padded);
-            let out = &mut self.data[numerics.words(block.before) * row..][..words * row];
-            panels(
-                (pool, numerics),
-                run,
-                out,
-                block,
-                self.cols,
-                blocking.panel,
-                &fill,
-            );
-        }
+        let segments = &self.segments;
+        panels(
+            (pool, numerics),
+            along,
+            &mut self.data,
+            &|| blocks(segments, blocking.depth, unit),
+            (self.cols, blocking.panel),
+            &fill,
+        );
     }
 }
 
 /// Panels that are filled together.
 const PANELS: usize = 4;
 
-/// Terms that are packed at a time, so that the source is read in runs of some cache lines, not of one: few
-/// where its rows run across the terms, all where they run along them.
-pub(super) fn run(source: &View) -> usize {
-    if source.col_stride == 1 {
-        32
-    } else {
-        usize::MAX
+/// How a source is read best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Along {
+    /// Its rows run along the terms: all terms of some columns, then the next columns.
+    Terms,
+    /// They run across them: all columns of some terms, then the next terms.
+    Columns,
+}
+
+impl Along {
+    pub(super) fn of(source: &View) -> Self {
+        if source.col_stride == 1 {
+            Self::Columns
+        } else {
+            Self::Terms
+        }
+    }
+
+    /// Terms that are packed at a time, so that the source is read in runs of some cache lines, not of one.
+    fn run(self) -> usize {
+        match self {
+            Self::Terms => usize::MAX,
+            Self::Columns => 32,
+        }
     }
 }
 
-/// Calls `fill(part of the block, first column, columns, that part of the panel)`, `run` terms at a time,
-/// until every panel of the block is filled.
-pub(super) fn panels(
+/// Calls `fill(part of a block, first column, columns, that part of the panel)` until every panel of all
+/// `blocks` of an operand of `cols` columns is filled; they lie in `out`.
+pub(super) fn panels<I: Iterator<Item = Block>>(
     (pool, numerics): (&Pool, Numerics),
-    run: usize,
+    along: Along,
     out: &mut [f32],
-    block: Block,
-    cols: usize,
-    panel: usize,
+    blocks: &(impl Fn() -> I + Sync),
+    (cols, panel): (usize, usize),
     fill: &(impl Fn(Block, usize, usize, &mut [f32]) + Sync),
 ) {
-    let words = numerics.words(block.padded);
-    let together = |(index, out): (usize, &mut [f32])| {
-        let first = index * PANELS * panel;
-        let run = run.min(block.padded);
+    let all = Shared::new(out);
+    let (row, together) = (row_length(cols), PANELS * panel);
+    let (groups, count) = (cols.div_ceil(together), blocks().count());
+    let task = |task: usize| {
+        let (group, block) = match along {
+            Along::Terms => (task / count, task % count),
+            Along::Columns => (task % groups, task / groups),
+        };
+        let block = blocks().nth(block).expect("a block");
+        let words = numerics.words(block.padded);
+        let first = group * together;
+        let start = numerics.words(block.before) * row + first * words;
+        // SAFETY: tasks fill disjoint panels.
+        let out = unsafe { all.slice(start, together.min(row - first) * words) };
+        let run = along.run().min(block.padded);
         for offset in (0..block.padded).step_by(run) {
             let part = Block {
                 first: block.first + offset,
@@ -290,9 +312,5 @@ pub(super) fn panels(
             }
         }
     };
-    pool.run(|| {
-        out.par_chunks_mut(PANELS * panel * words)
-            .enumerate()
-            .for_each(together);
-    });
+    pool.run(|| (0..groups * count).into_par_iter().for_each(task));
 }

@@ -1,5 +1,6 @@
 //! Sequences that go through a layer together, and the buffers for their rows.
 
+use crate::activations::HEAD_ROWS;
 use crate::decoder::Decoder;
 use std::ops::Range;
 
@@ -59,7 +60,7 @@ pub(super) struct Buffers {
     pub(super) l: Vec<f32>,
     /// Attention's output, `[n, queries]`.
     pub(super) o: Vec<f32>,
-    /// Output of the second half's first product, `[n, mlp]` or `[n, 2 mlp]`.
+    /// Output of the second half's first product, `[n, mlp]` or `[n, 2 mlp]`; after the layers, logits.
     pub(super) wide: Vec<f32>,
     /// SwiGLU's output, `[n, mlp]`; GELU works in place.
     pub(super) act: Vec<f32>,
@@ -87,8 +88,24 @@ impl Buffers {
         ]
     }
 
+    /// Rows whose logits are computed together, where layers took `rows` at a time: as many as fit into
+    /// `wide`, but not very few.
+    pub(super) fn head_rows(decoder: &Decoder, rows: usize) -> usize {
+        let fit = rows * decoder.activation.widening() * decoder.mlp / decoder.vocabulary.max(1);
+        fit.clamp(HEAD_ROWS.min(rows), rows).max(1)
+    }
+
+    /// Most elements of `wide`.
+    fn widest(decoder: &Decoder, rows: usize) -> usize {
+        let logits = Self::head_rows(decoder, rows) * decoder.vocabulary;
+        logits.max(rows * decoder.activation.widening() * decoder.mlp)
+    }
+
     /// Makes all as long as `rows` rows need.
     pub(super) fn resize(&mut self, decoder: &Decoder, rows: usize) {
+        let widest = Self::widest(decoder, rows);
+        self.wide
+            .reserve_exact(widest.saturating_sub(self.wide.len()));
         let all = [
             &mut self.h,
             &mut self.middle,
@@ -109,7 +126,8 @@ impl Buffers {
     /// Bytes of `rows` rows.
     pub(super) fn bytes(decoder: &Decoder, rows: usize) -> u64 {
         let floats: usize = Self::widths(decoder).iter().sum();
-        4 * (rows * floats) as u64
+        let wide = rows * decoder.activation.widening() * decoder.mlp;
+        4 * (rows * floats - wide + Self::widest(decoder, rows)) as u64
     }
 }
 

@@ -1,7 +1,6 @@
 //! What scoring keeps in memory, known before anything runs.
 
 use super::chunk::Buffers;
-use super::head::Head;
 use super::layer_weights::packed_by_row;
 use crate::decoder::{Linear, Orientation};
 use crate::{Checkpoint, ModelError};
@@ -53,13 +52,13 @@ impl Work {
 /// Memory of a scoring process at its peak, bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScoringMemory {
-    /// The largest layer, or the head, in the order in which the products read it.
+    /// The largest layer and the head, in the order in which the products read them.
     pub packed: u64,
     /// Mapped pages of the matrix that is being packed.
     pub mapped: u64,
     /// The residual stream of a wave.
     pub stream: u64,
-    /// Activations of a chunk, or a block of logits.
+    /// Activations of a chunk, and a block of logits.
     pub activations: u64,
     /// Buffers of all threads, and the table of rotations.
     pub threads: u64,
@@ -95,9 +94,13 @@ fn of_threads(checkpoint: &Checkpoint, work: Work, rows: usize) -> u64 {
     let layer = tensors.layers.first();
     let linears = layer.map(|layer| [&layer.qkv, &layer.o, &layer.mlp_in, &layer.down]);
     let linears = linears.into_iter().flatten().chain([&tensors.head]);
+    let products = linears.clone().map(|linear| {
+        let shape = [rows, linear.outputs(), linear.inputs];
+        gemm::scratch_bytes(numerics, shape, threads)
+    });
     let by_row = linears.filter(|linear| packed_by_row(checkpoint, linear));
     let by_row = by_row.map(|linear| gemm::pack_rows_bytes(numerics, linear.inputs));
-    let a_thread = gemm::scratch_bytes(numerics, rows, threads) + by_row.max().unwrap_or(0);
+    let a_thread = products.max().unwrap_or(0) + by_row.max().unwrap_or(0);
     // A head of a sequence in a layer is one task; sooner or later every thread has had one.
     let tasks = decoder.layers * decoder.heads;
     let tasks = tasks.saturating_mul(work.rows.div_ceil(longest));
@@ -117,7 +120,13 @@ impl ScoringMemory {
         let layer = tensors.layers.first();
         let linears = layer.map(|layer| [&layer.qkv, &layer.o, &layer.mlp_in, &layer.down]);
         let linears = linears.into_iter().flatten();
-        let of_layer: u64 = linears.clone().map(|linear| packed(numerics, linear)).sum();
+        // The head takes the place of the layer's widest matrices.
+        let head = packed(numerics, &tensors.head);
+        let of_layer = layer.map_or(head, |layer| {
+            let others = [&layer.qkv, &layer.o, &layer.down];
+            let others: u64 = others.map(|linear| packed(numerics, linear)).iter().sum();
+            others + packed(numerics, &layer.mlp_in).max(head)
+        });
         // Matrices that lie transposed are widened whole before they are packed.
         let turned = linears.clone().filter(|linear| {
             let turned = |part: &crate::decoder::Part| part.orientation == Orientation::InOut;
@@ -130,28 +139,15 @@ impl ScoringMemory {
             names.into_iter().map(|name| checkpoint.size(name)).sum()
         };
         let rows = cut.chunk_rows.max(longest);
-        let layers = of_layer + widened.max().unwrap_or(0) + Buffers::bytes(decoder, rows);
-        let head = packed(numerics, &tensors.head) + Head::bytes(decoder, longest);
-        let (packed, activations) = if layers >= head {
-            (
-                layers - Buffers::bytes(decoder, rows),
-                Buffers::bytes(decoder, rows),
-            )
-        } else {
-            (
-                head - Head::bytes(decoder, longest),
-                Head::bytes(decoder, longest),
-            )
-        };
         Self {
-            packed,
+            packed: of_layer + widened.max().unwrap_or(0),
             mapped: linears
                 .chain([&tensors.head])
                 .map(stored)
                 .max()
                 .unwrap_or(0),
             stream: row_bytes(checkpoint).saturating_mul(cut.wave_rows as u64),
-            activations,
+            activations: Buffers::bytes(decoder, rows),
             threads: of_threads(checkpoint, work, rows),
             program: PROGRAM,
         }

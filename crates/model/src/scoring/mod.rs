@@ -154,17 +154,24 @@ impl Scorer {
         while !rest.is_empty() {
             let (wave, after) = rest.split_at(wave(rest, cut.wave_rows));
             rest = after;
-            let stream = self.stream(wave, cut.chunk_rows, watch);
-            let head = Head::load(&self.checkpoint, (&self.pool, self.profile));
-            let mut first = 0;
+            let (stream, head_rows) = self.stream(wave, cut.chunk_rows, watch);
+            let (mut rows, mut targets, mut first) = (Vec::new(), Vec::new(), 0);
             for sequence in wave {
-                let counted = sequence.counted();
-                let targets = sequence.counted_targets();
-                let rows = first + counted.start..first + counted.end;
-                scores.push(Score::new(head.losses(&stream, rows, targets)));
+                rows.extend(sequence.counted().map(|row| first + row));
+                targets.extend_from_slice(sequence.counted_targets());
                 first += sequence.inputs().len();
-                watch.advance(sequence.inputs().len() as u64);
             }
+            // Inputs whose targets do not count are done already.
+            watch.advance((first - rows.len()) as u64);
+            let mut losses = Vec::with_capacity(rows.len());
+            self.head(head_rows)
+                .losses(&stream, &rows, &targets, |some| {
+                    losses.extend_from_slice(some);
+                    watch.advance(some.len() as u64);
+                });
+            let mut losses = losses.into_iter();
+            let of = |sequence: &Sequence| losses.by_ref().take(sequence.targets()).collect();
+            scores.extend(wave.iter().map(of).map(Score::new));
         }
         Ok(scores)
     }
@@ -175,10 +182,20 @@ impl Scorer {
     /// As [`Self::score`].
     pub fn logits(&mut self, sequences: &[Sequence], cut: Cut) -> Result<Vec<f32>, ModelError> {
         self.check(sequences)?;
-        let stream = self.stream(sequences, cut.chunk_rows, &Unwatched);
+        let (stream, head_rows) = self.stream(sequences, cut.chunk_rows, &Unwatched);
         let rows = stream.len() / self.checkpoint.decoder().hidden;
-        let head = Head::load(&self.checkpoint, (&self.pool, self.profile));
-        Ok(head.logits(&stream, 0..rows))
+        let rows: Vec<usize> = (0..rows).collect();
+        Ok(self.head(head_rows).logits(&stream, &rows))
+    }
+
+    /// The head, in the memory of the layers.
+    fn head(&mut self, rows: usize) -> Head<'_> {
+        Head::load(
+            &self.checkpoint,
+            (&self.pool, self.profile),
+            &mut self.weights.mlp_in,
+            (&mut self.buffers, rows),
+        )
     }
 
     /// Reads and packs one layer in the middle, as scoring does with each: for whoever times it.
@@ -237,8 +254,14 @@ impl Scorer {
         Ok(())
     }
 
-    /// The residual stream after the last layer, `[all inputs, d]`. Lets the layers' memory go.
-    fn stream(&mut self, wave: &[Sequence], chunk_rows: usize, watch: &dyn Watch) -> Vec<f32> {
+    /// The residual stream after the last layer, `[all inputs, d]`, and how many of its rows the head takes
+    /// at a time.
+    fn stream(
+        &mut self,
+        wave: &[Sequence],
+        chunk_rows: usize,
+        watch: &dyn Watch,
+    ) -> (Vec<f32>, usize) {
         let lengths = || wave.iter().map(|sequence| sequence.inputs().len());
         let chunks = chunks(lengths(), chunk_rows);
         let mut stream = self.embed(wave);
@@ -248,10 +271,9 @@ impl Scorer {
         for layer in 0..self.checkpoint.decoder().layers {
             self.layer(layer, &angles, &chunks, &mut stream, watch);
         }
-        self.weights = LayerWeights::default();
-        self.buffers = Buffers::default();
-        self.scratch = Vec::new();
-        stream
+        let most = chunks.iter().map(|chunk| chunk.rows.len()).max();
+        let head_rows = Buffers::head_rows(self.checkpoint.decoder(), most.unwrap_or(0));
+        (stream, head_rows)
     }
 
     /// One layer for all chunks.
