@@ -34,8 +34,13 @@ fn pools() -> Vec<Pool> {
         for threads in [1, 2, 3, 8] {
             pools.push(Pool::new(threads, isa).expect("threads"));
         }
-        for (depth, rows, panel) in [(32, 8, 16), (96, 5, 32), (512, 1000, 48)] {
-            let blocking = Blocking { depth, rows, panel };
+        for (depth, rows, panel, far) in [(32, 8, 16, 0), (96, 5, 32, 4096), (512, 1000, 48, 0)] {
+            let blocking = Blocking {
+                depth,
+                rows,
+                panel,
+                far,
+            };
             let pool = Pool::new(2, isa).expect("threads");
             pools.push(pool.with_blocking(blocking));
         }

@@ -58,22 +58,27 @@ pub struct Blocking {
     pub rows: usize,
     /// Columns of a packed panel of B; a multiple of 16.
     pub panel: usize,
+    /// Bytes from which on C is written past the caches (AMX): it would not be found there when it is read.
+    pub far: usize,
 }
 
 impl Blocking {
     /// What was fastest (`docs/log.md`).
     pub(crate) fn of(numerics: Numerics) -> Self {
+        const FAR: usize = 16 << 20;
         if numerics.in_pairs() {
             return Self {
                 depth: 256,
                 rows: 256,
                 panel: 32,
+                far: FAR,
             };
         }
         Self {
             depth: 384,
             rows: 192,
             panel: 48,
+            far: FAR,
         }
     }
 }
@@ -112,9 +117,6 @@ fn together(numerics: Numerics) -> usize {
         4
     }
 }
-
-/// Bytes of a C that is written past the caches: it would not be found there when it is read.
-const FAR: usize = 16 << 20;
 
 /// A thread's buffers: packed blocks of A, and a panel of C.
 #[derive(Default)]
@@ -312,7 +314,7 @@ impl<'a> Product<'a> {
         let mr = tile::rows(numerics);
         let shape = [parts.rows, n, self.a.cols()];
         let rows_a_task = room::rows_a_task(numerics, blocking, shape, self.pool.threads());
-        let far = size_of::<f32>() * parts.rows * n >= FAR;
+        let far = size_of::<f32>() * parts.rows * n >= blocking.far;
         let together = together(numerics);
         let room = pack::left_room(numerics, rows_a_task, blocking.depth, mr);
         let task = |task: usize| {
