@@ -182,6 +182,20 @@ fn store(out: &mut [u32], values: __m512i) {
     unsafe { _mm512_mask_storeu_epi32(out.as_mut_ptr().cast(), mask, values) }
 }
 
+/// [`store`] past the caches where that is a whole line: packed operands are read when others have passed
+/// through the caches. To be followed by [`_mm_sfence`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn stream(out: &mut [u32], values: __m512i) {
+    match out.first_chunk_mut::<WORDS>() {
+        // SAFETY: a line.
+        Some(line) if line.as_ptr().addr().is_multiple_of(64) => unsafe {
+            _mm512_stream_si512(line.as_mut_ptr().cast(), values);
+        },
+        _ => store(out, values),
+    }
+}
+
 /// A, in tiles: words p of row r are terms 2p and 2p + 1 of row r of `x`, +0 beyond the last of `terms`.
 /// `out` has `words` words a row; rows beyond `count` keep what they hold.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
@@ -241,12 +255,13 @@ pub(crate) fn right_across(
         let odd = x.part(2 * p + 1, terms, 0, columns);
         let out = &mut out[p * stride..][..columns];
         for (index, out) in out.chunks_mut(16).enumerate() {
-            store(
+            stream(
                 out,
                 interleaved(beyond(even, 16 * index), beyond(odd, 16 * index)),
             );
         }
     }
+    _mm_sfence();
 }
 
 /// B: `out[p][j]` is terms 2p and 2p + 1 of row j of `x`, +0 beyond the last of `terms`. `out` has `words`
@@ -268,8 +283,9 @@ pub(crate) fn right_rows(
                 }
             }
             for (line, row) in transposed(square).into_iter().zip(p..words) {
-                store(&mut out[row * stride + first..][..width], line);
+                stream(&mut out[row * stride + first..][..width], line);
             }
         }
     }
+    _mm_sfence();
 }
