@@ -1,7 +1,8 @@
 //! Every floating-point operation of training, defined once and computed the same everywhere.
 //!
 //! **Owns** the numerics profile `f32-v1` and the products of `bf16-v1`: matrix products, attention, norms, activations, loss,
-//! gradient norm and AdamW, as `docs/numerics.md` writes them down.
+//! gradient norm and AdamW, as `docs/numerics.md` writes them down; and what they run on: threads ([`Pool`]) and a
+//! program's large blocks of memory ([`CacheLines`]).
 //!
 //! **Promises** that a result depends on the inputs and the profile alone: not on the number of
 //! threads, the instruction set, cache blocking or how many sequences are computed together. Each
