@@ -36,6 +36,16 @@ impl Aligned {
         self.length = length;
     }
 
+    /// Makes it `length` elements long, whatever they are; what it held need not be kept while it grows.
+    pub(crate) fn renew(&mut self, length: usize) {
+        let lines = length.div_ceil(LINE);
+        if self.lines.capacity() < lines {
+            self.lines = Vec::new();
+            self.lines.reserve_exact(lines);
+        }
+        self.resize(length);
+    }
+
     /// The first `length` elements, of which there are then at least so many.
     pub(crate) fn at_least(&mut self, length: usize) -> &mut [f32] {
         if self.length < length {

@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 /// 16 bytes after one, where every vector of 64 bytes straddles two: steps of training take 4 to 7% less time
 /// so (`docs/log.md`). Its price: such a block is cleared by writing it, and grows by a copy. Where Linux gives
 /// huge pages to who asks, blocks of 2 MiB or more have them, as far as whole ones fit: fewer addresses are
-/// looked up, and no memory is taken beyond the block.
+/// looked up, and a block that is used as a whole takes no more memory.
 ///
 /// ```
 /// #[global_allocator]
@@ -120,6 +120,18 @@ mod tests {
                 let cleared = CacheLines.alloc_zeroed(layout(1 << 16));
                 assert!((0..1 << 16).all(|i| *cleared.add(i) == 0));
                 CacheLines.dealloc(cleared, layout(1 << 16));
+                let mut size = HUGE;
+                let mut block = CacheLines.alloc_zeroed(layout(size));
+                assert!((0..size).all(|i| *block.add(i) == 0));
+                block.write_bytes(9, size);
+                for next in [HUGE / 2, 3 * HUGE / 2, 5 * HUGE / 2, HUGE - 1, HUGE] {
+                    block = CacheLines.realloc(block, layout(size), next);
+                    let start = if next < HUGE { LINE } else { HUGE };
+                    assert_eq!(block as usize % start, 0, "{next}");
+                    assert!((0..HUGE / 2).all(|i| *block.add(i) == 9));
+                    size = next;
+                }
+                CacheLines.dealloc(block, layout(size));
             }
         }
     }

@@ -1,8 +1,12 @@
 //! Same inputs, same bits: every instruction set, any threads, odd shapes, strange values.
 
 use glasswork_kernels::gemm::{self, Beside, Blocking, Packed, Start, View};
-use glasswork_kernels::{Isa, Pool, Profile, attention};
+use glasswork_kernels::{CacheLines, Isa, Pool, Profile, attention};
 use proptest::prelude::*;
+
+/// What goes past the caches are whole lines.
+#[global_allocator]
+static ALLOCATOR: CacheLines = CacheLines;
 
 /// Reproducible values with −0, subnormals and larger magnitudes among them; not so large that one number
 /// would hide the order of all others (`blocking` has those).
@@ -68,7 +72,8 @@ fn assert_product(pools: &[Pool], (m, n, k): (usize, usize, usize), layout: u8, 
     } else {
         View::new(&b_data, n, k).transposed()
     };
-    let stride = n + 3;
+    // Rows of whole lines stay that.
+    let stride = if n.is_multiple_of(16) { n + 16 } else { n + 3 };
     let before = values(m * stride, 7);
     for profile in Profile::ALL {
         let mut expected = before.clone();
@@ -104,6 +109,10 @@ fn product_is_one_chain_for_shapes_around_every_block_edge() {
         (200, 97, 33),
         (37, 53, 800),
         (193, 4100, 3),
+        // Whole cache lines, some of them at several visits.
+        (131, 64, 300),
+        (70, 48, 1100),
+        (35, 96, 2100),
     ] {
         for layout in 0..4 {
             for start in [Start::Zero, Start::Continue] {

@@ -106,7 +106,9 @@ pub(crate) unsafe fn cover(
             let b_tile = b.pointer.wrapping_add(column);
             let c_tile = c.pointer.wrapping_add(row * c.row + column);
             if let Some(next) = b.next {
-                if row + mr < m {
+                // The next tile's rows; few may be left.
+                let height = height.min((m - row).saturating_sub(mr));
+                if height > 0 {
                     if a.term == 1 {
                         prefetch::rows(a_tile.wrapping_add(a_step), a.row, height, A_LINES);
                     }

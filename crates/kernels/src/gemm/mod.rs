@@ -19,9 +19,9 @@ mod blocks;
 mod cover;
 mod pack;
 mod packed;
+mod past_caches;
 pub mod reference;
 mod room;
-mod stream;
 mod target;
 mod tile;
 mod view;
@@ -51,7 +51,7 @@ const SPAN: usize = 4 << 20;
 /// Cache blocks; any choice gives the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blocking {
-    /// Terms of k between two visits to C; a multiple of 32. A panel of `depth × panel` words stays in
+    /// Terms of k between two visits to C; a multiple of 32. A panel of `depth × panel` elements stays in
     /// the second-level cache; for AMX in the first, beside A's tiles on their way through it.
     pub depth: usize,
     /// Most rows of C that one task computes at a time.
@@ -328,6 +328,7 @@ impl<'a> Product<'a> {
                     let mut blocks = blocks().peekable();
                     let mut first = first;
                     while blocks.peek().is_some() {
+                        // As many as there are places.
                         let mut some = [None; MOST_TOGETHER];
                         let places = scratch.at_least(together * room).chunks_exact_mut(room);
                         for (kept, place) in some.iter_mut().zip(places) {

@@ -217,7 +217,7 @@ impl Packed {
         };
         self.made = Some(made);
         let words = Self::words(made.numerics, &self.segments, cols);
-        self.data.resize(words);
+        self.data.renew(words);
         made
     }
 

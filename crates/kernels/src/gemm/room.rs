@@ -10,17 +10,24 @@ const STAYS: usize = 1 << 20;
 
 /// Bytes that each of `threads` threads keeps for products of at most so many rows, columns and terms: packed
 /// blocks of the left operand, and a panel of C.
-pub fn scratch_bytes(numerics: Numerics, shape: [usize; 3], threads: usize) -> usize {
+pub fn scratch_bytes(
+    numerics: Numerics,
+    [rows, columns, terms]: [usize; 3],
+    threads: usize,
+) -> usize {
     let blocking = Blocking::of(numerics);
     let mr = tile::rows(numerics);
-    let rows = rows_a_task(numerics, blocking, shape, threads);
+    let of = |rows| rows_a_task(numerics, blocking, [rows, columns, terms], threads);
+    // Fewer rows may make larger tasks, one for each thread.
+    let rows = of(rows).max(of(rows.min(blocking.rows * threads)));
     let a = together(numerics) * pack::left_room(numerics, rows, blocking.depth, mr);
     let c = rows * blocking.panel.next_multiple_of(EDGE);
     size_of::<f32>() * (a + if numerics.in_pairs() { c } else { 0 })
 }
 
-/// Rows of C that one task computes: whole tiles. Each task reads the whole right operand, so that there are
-/// few of them where that comes from memory each time.
+/// Rows of C that one task computes: whole tiles. Each task reads the whole right operand: where that comes
+/// from memory each time (AMX; tiles of fma are slower than memory), there is one task a thread, or as many as
+/// keep to the most rows.
 pub(super) fn rows_a_task(
     numerics: Numerics,
     blocking: Blocking,
@@ -29,13 +36,15 @@ pub(super) fn rows_a_task(
 ) -> usize {
     let mr = tile::rows(numerics);
     let right = size_of::<f32>() * numerics.words(terms) * columns;
+    let (most, threads) = (blocking.rows.max(mr), threads.max(1));
     let tasks = if numerics.in_pairs() && right > STAYS {
-        1
+        // Rounds in which every thread has a task.
+        rows.div_ceil(threads * most).max(1)
     } else {
         TASKS_A_THREAD
     };
-    (rows / (tasks * threads.max(1)))
-        .clamp(mr, blocking.rows.max(mr))
+    rows.div_ceil(tasks * threads)
+        .clamp(mr, most)
         .next_multiple_of(mr)
 }
 

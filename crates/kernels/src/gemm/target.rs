@@ -1,7 +1,7 @@
 //! Where a panel of C is summed.
 
 use super::cover::Out;
-use super::{EDGE, bf16::amx, pack::copy as copy_row, stream};
+use super::{EDGE, bf16::amx, pack::copy as copy_row, past_caches};
 use crate::aligned::Aligned;
 use crate::{Numerics, prefetch};
 
@@ -14,7 +14,7 @@ enum Way {
     /// loading a tile whose rows are a power of two apart falls into one set of the first-level cache.
     Copied,
     /// That copy is written past the caches.
-    Streamed,
+    PastCaches,
 }
 
 /// A panel of C on its way.
@@ -41,8 +41,8 @@ impl<'a> Target<'a> {
         let whole = height.is_multiple_of(amx::SIDE) && width.is_multiple_of(amx::SIDE);
         let way = if !numerics.in_pairs() {
             Way::There
-        } else if far && stream::fits(c, stride, width) {
-            Way::Streamed
+        } else if far && past_caches::fits(c, stride, width) {
+            Way::PastCaches
         } else if once && whole {
             Way::There
         } else {
@@ -67,7 +67,7 @@ impl<'a> Target<'a> {
     /// Asks for the lines of the next panel, `columns` further on, so that writing there need not wait.
     pub(super) fn expect_next(&self, columns: usize) {
         // Tiles of fma ask for their rows themselves.
-        if !self.numerics.in_pairs() || self.way == Way::Streamed {
+        if !self.numerics.in_pairs() || self.way == Way::PastCaches {
             return;
         }
         for row in self.c.chunks(self.stride) {
@@ -95,7 +95,7 @@ impl<'a> Target<'a> {
                 pointer: self.c.as_mut_ptr(),
                 row: self.stride,
             },
-            Way::Copied | Way::Streamed => Out {
+            Way::Copied | Way::PastCaches => Out {
                 pointer: self.copy.as_mut_ptr(),
                 row: self.copy_row(),
             },
@@ -108,7 +108,7 @@ impl<'a> Target<'a> {
         match self.way {
             Way::There => {}
             Way::Copied => rows(isa, self.c, self.stride, self.copy, row, self.width),
-            Way::Streamed => stream::rows(self.c, self.stride, self.copy, row, self.width),
+            Way::PastCaches => past_caches::rows(self.c, self.stride, self.copy, row, self.width),
         }
     }
 }

@@ -66,6 +66,14 @@ pub(super) struct Buffers {
     pub(super) act: Vec<f32>,
 }
 
+/// Makes room for so many elements. What it held is not needed, least of all beside the new ones.
+fn make_room(buffer: &mut Vec<f32>, elements: usize) {
+    if buffer.capacity() < elements {
+        *buffer = Vec::new();
+        buffer.reserve_exact(elements);
+    }
+}
+
 impl Buffers {
     /// Floats of each buffer a row.
     fn widths(decoder: &Decoder) -> [usize; 10] {
@@ -101,12 +109,9 @@ impl Buffers {
         logits.max(rows * decoder.activation.widening() * decoder.mlp)
     }
 
-    /// Makes all as long as `rows` rows need.
-    pub(super) fn resize(&mut self, decoder: &Decoder, rows: usize) {
-        let widest = Self::widest(decoder, rows);
-        self.wide
-            .reserve_exact(widest.saturating_sub(self.wide.len()));
-        let all = [
+    /// All of them, in the order of their widths.
+    fn all(&mut self) -> [&mut Vec<f32>; 10] {
+        [
             &mut self.h,
             &mut self.middle,
             &mut self.r,
@@ -117,8 +122,20 @@ impl Buffers {
             &mut self.o,
             &mut self.wide,
             &mut self.act,
-        ];
-        for (buffer, width) in all.into_iter().zip(Self::widths(decoder)) {
+        ]
+    }
+
+    /// Makes room for chunks of up to `rows` rows, and for the head after them.
+    pub(super) fn reserve(&mut self, decoder: &Decoder, rows: usize) {
+        make_room(&mut self.wide, Self::widest(decoder, rows));
+        for (buffer, width) in self.all().into_iter().zip(Self::widths(decoder)) {
+            make_room(buffer, rows * width);
+        }
+    }
+
+    /// Makes all as long as `rows` rows need.
+    pub(super) fn resize(&mut self, decoder: &Decoder, rows: usize) {
+        for (buffer, width) in self.all().into_iter().zip(Self::widths(decoder)) {
             buffer.resize(rows * width, 0.0);
         }
     }

@@ -154,7 +154,7 @@ pub(super) struct LayerWeights {
 }
 
 impl LayerWeights {
-    /// Replaces what is held by another layer; takes no new memory for the same shapes.
+    /// Replaces what is held by another layer; takes no new memory where the shapes fit.
     pub(super) fn load(
         &mut self,
         checkpoint: &Checkpoint,

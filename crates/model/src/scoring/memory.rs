@@ -76,9 +76,10 @@ fn packed(numerics: Numerics, linear: &Linear) -> u64 {
     Packed::bytes(numerics, &[linear.inputs], linear.outputs()) as u64
 }
 
-/// Bytes of a row that is kept from layer to layer: its stream, token and position.
+/// Bytes of a row that is kept from layer to layer: its stream, token and position, then its number (8),
+/// target and loss.
 fn row_bytes(checkpoint: &Checkpoint) -> u64 {
-    4 * (checkpoint.decoder().hidden as u64 + 2)
+    4 * (checkpoint.decoder().hidden as u64 + 6)
 }
 
 /// Buffers of all threads for chunks of `rows` rows, and the table of rotations.

@@ -155,7 +155,9 @@ impl Scorer {
             let (wave, after) = rest.split_at(wave(rest, cut.wave_rows));
             rest = after;
             let (stream, head_rows) = self.stream(wave, cut.chunk_rows, watch);
-            let (mut rows, mut targets, mut first) = (Vec::new(), Vec::new(), 0);
+            let count = wave.iter().map(Sequence::targets).sum();
+            let (mut rows, mut targets) = (Vec::with_capacity(count), Vec::with_capacity(count));
+            let mut first = 0;
             for sequence in wave {
                 rows.extend(sequence.counted().map(|row| first + row));
                 targets.extend_from_slice(sequence.counted_targets());
@@ -210,7 +212,7 @@ impl Scorer {
     /// Takes `count` made-up sequences of `length` inputs through that layer: for whoever times it.
     ///
     /// # Panics
-    /// When no layer was loaded.
+    /// When no layer was loaded since this was made or scored anything.
     pub fn run_sample_layer(&mut self, count: usize, length: usize) {
         let decoder = self.checkpoint.decoder();
         let rotation = decoder.rotation;
@@ -264,6 +266,11 @@ impl Scorer {
     ) -> (Vec<f32>, usize) {
         let lengths = || wave.iter().map(|sequence| sequence.inputs().len());
         let chunks = chunks(lengths(), chunk_rows);
+        let decoder = self.checkpoint.decoder();
+        let most = chunks.iter().map(|chunk| chunk.rows.len()).max();
+        let most = most.unwrap_or(0);
+        self.buffers.reserve(decoder, most);
+        let head_rows = Buffers::head_rows(decoder, most);
         let mut stream = self.embed(wave);
         let rotation = self.checkpoint.decoder().rotation;
         let longest = lengths().max().unwrap_or(0);
@@ -271,8 +278,6 @@ impl Scorer {
         for layer in 0..self.checkpoint.decoder().layers {
             self.layer(layer, &angles, &chunks, &mut stream, watch);
         }
-        let most = chunks.iter().map(|chunk| chunk.rows.len()).max();
-        let head_rows = Buffers::head_rows(self.checkpoint.decoder(), most.unwrap_or(0));
         (stream, head_rows)
     }
 

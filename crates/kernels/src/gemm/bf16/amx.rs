@@ -127,7 +127,7 @@ pub(crate) unsafe fn cover(
         configure();
         for column in (0..n).step_by(BLOCK_SIDE) {
             let mut b = b.at(column);
-            // The text always asks; what is in cache costs nothing.
+            // The text always asks; what is there already costs little.
             let next = b.next.unwrap_or(b.pointer);
             for (index, row) in (0..m).step_by(BLOCK_SIDE).enumerate() {
                 let (a, c) = (a.at(row), c.at(row, column));
