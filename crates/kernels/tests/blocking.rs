@@ -1,11 +1,11 @@
 //! Products of both profiles under every way to cut them: cache blocks down to one row, one vector and
 //! one block of terms and up to the whole matrix, any threads, every instruction set, odd shapes and
-//! strange values, fused or not, C written past the caches or not. Each is the plain reference, so none splits a sum.
+//! strange values, fused or not. Each is the plain reference, so none splits a sum.
 
 use glasswork_kernels::gemm::{self, Beside, Blocking, Packed, Start, View};
 use glasswork_kernels::{CANONICAL_NAN, CacheLines, Isa, Pool, Profile};
 
-/// What goes past the caches are whole lines.
+/// As in programs.
 #[global_allocator]
 static ALLOCATOR: CacheLines = CacheLines;
 
@@ -13,20 +13,17 @@ const SMALLEST: Blocking = Blocking {
     depth: 32,
     rows: 1,
     panel: 16,
-    far: 0,
 };
 const WHOLE: Blocking = Blocking {
     depth: 1 << 20,
     rows: 1 << 20,
     panel: 1 << 14,
-    far: usize::MAX,
 };
 /// Rows that no tile divides, panels wider than the widest tile and no multiple of it.
 const UNEVEN: Blocking = Blocking {
     depth: 96,
     rows: 7,
     panel: 80,
-    far: 0,
 };
 
 /// Every instruction set with 1, 2, 3 and 8 threads and every blocking.

@@ -4,7 +4,7 @@ use glasswork_kernels::gemm::{self, Beside, Blocking, Packed, Start, View};
 use glasswork_kernels::{CacheLines, Isa, Pool, Profile, attention};
 use proptest::prelude::*;
 
-/// What goes past the caches are whole lines.
+/// As in programs.
 #[global_allocator]
 static ALLOCATOR: CacheLines = CacheLines;
 
@@ -38,13 +38,8 @@ fn pools() -> Vec<Pool> {
         for threads in [1, 2, 3, 8] {
             pools.push(Pool::new(threads, isa).expect("threads"));
         }
-        for (depth, rows, panel, far) in [(32, 8, 16, 0), (96, 5, 32, 4096), (512, 1000, 48, 0)] {
-            let blocking = Blocking {
-                depth,
-                rows,
-                panel,
-                far,
-            };
+        for (depth, rows, panel) in [(32, 8, 16), (96, 5, 32), (512, 1000, 48)] {
+            let blocking = Blocking { depth, rows, panel };
             let pool = Pool::new(2, isa).expect("threads");
             pools.push(pool.with_blocking(blocking));
         }

@@ -7,7 +7,7 @@ use super::head::{Backward, Forward, Scratch};
 use super::{BLOCK, softmax};
 use crate::aligned::Aligned;
 use crate::gemm::bf16::amx::{SIDE, TILE, WORDS};
-use crate::gemm::bf16::pairs::{self, Keep, Lines};
+use crate::gemm::bf16::pairs::{self, Lines};
 use crate::gemm::{EDGE, Elements, Left, Out, Panel, View, cover, words_of};
 use crate::{Numerics, Profile};
 
@@ -117,13 +117,7 @@ impl Lengths {
     fn columns(self, buffer: &mut Aligned, head: &View) {
         let shape = (Self::key_stride(self.whole), self.columns / 2);
         let out = words_of(buffer.at_least(shape.0 * shape.1));
-        pairs::right_rows(
-            Keep::InCaches,
-            out,
-            shape,
-            Lines::of(head),
-            (self.tokens, self.width),
-        );
+        pairs::right_rows(out, shape, Lines::of(head), (self.tokens, self.width));
     }
 
     /// B whose terms are rows of the head: values to be weighted.
@@ -131,13 +125,7 @@ impl Lengths {
     fn across(self, buffer: &mut Aligned, head: &View) {
         let shape = (self.columns, self.whole / 2);
         let out = words_of(buffer.at_least(shape.0 * shape.1));
-        pairs::right_across(
-            Keep::InCaches,
-            out,
-            shape,
-            Lines::of(head),
-            (self.tokens, self.width),
-        );
+        pairs::right_across(out, shape, Lines::of(head), (self.tokens, self.width));
     }
 
     /// `C = A·B` for the block of queries from `first` on, against `keys` keys.

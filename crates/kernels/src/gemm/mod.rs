@@ -19,7 +19,6 @@ mod blocks;
 mod cover;
 mod pack;
 mod packed;
-mod past_caches;
 pub mod reference;
 mod room;
 mod target;
@@ -58,27 +57,22 @@ pub struct Blocking {
     pub rows: usize,
     /// Columns of a packed panel of B; a multiple of 16.
     pub panel: usize,
-    /// Bytes from which on C is written past the caches (AMX): it would not be found there when it is read.
-    pub far: usize,
 }
 
 impl Blocking {
     /// What was fastest (`docs/log.md`).
     pub(crate) fn of(numerics: Numerics) -> Self {
-        const FAR: usize = 16 << 20;
         if numerics.in_pairs() {
             return Self {
                 depth: 256,
                 rows: 256,
                 panel: 32,
-                far: FAR,
             };
         }
         Self {
             depth: 384,
             rows: 192,
             panel: 48,
-            far: FAR,
         }
     }
 }
@@ -314,7 +308,6 @@ impl<'a> Product<'a> {
         let mr = tile::rows(numerics);
         let shape = [parts.rows, n, self.a.cols()];
         let rows_a_task = room::rows_a_task(numerics, blocking, shape, self.pool.threads());
-        let far = size_of::<f32>() * parts.rows * n >= blocking.far;
         let together = together(numerics);
         let room = pack::left_room(numerics, rows_a_task, blocking.depth, mr);
         let task = |task: usize| {
@@ -345,9 +338,12 @@ impl<'a> Product<'a> {
                             };
                             // Summed at one visit, whole tiles may go where they belong.
                             let once = first && some[1].is_none();
-                            let shape = (self.c_stride, width);
-                            let mut c = Target::new(numerics, c, shape, beside, (once, far));
-                            c.expect_next(width);
+                            let mut c =
+                                Target::new(numerics, c, self.c_stride, width, beside, once);
+                            // Tiles of fma ask for their rows themselves.
+                            if numerics.in_pairs() {
+                                c.expect_next(width);
+                            }
                             if !first {
                                 c.read();
                             }

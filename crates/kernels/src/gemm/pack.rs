@@ -2,7 +2,7 @@
 
 use super::bf16::amx;
 #[cfg(target_arch = "x86_64")]
-use super::bf16::pairs::{self, Keep, Lines};
+use super::bf16::pairs::{self, Lines};
 use super::blocks::Block;
 use super::cover::Left;
 use super::{EDGE, Elements, View};
@@ -73,24 +73,12 @@ fn panel_of_pairs(out: &mut [f32], width: usize, b: &View, block: Block, columns
         if b.col_stride == 1 {
             let stride = b.row_stride;
             let lines = Lines { data, stride };
-            pairs::right_across(
-                Keep::InMemory,
-                out,
-                shape,
-                lines,
-                (block.terms, columns.len()),
-            );
+            pairs::right_across(out, shape, lines, (block.terms, columns.len()));
         } else {
             assert_eq!(b.row_stride, 1, "rows or columns of a view are contiguous");
             let stride = b.col_stride;
             let lines = Lines { data, stride };
-            pairs::right_rows(
-                Keep::InMemory,
-                out,
-                shape,
-                lines,
-                (columns.len(), block.terms),
-            );
+            pairs::right_rows(out, shape, lines, (columns.len(), block.terms));
         }
     }
 }

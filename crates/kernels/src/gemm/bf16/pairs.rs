@@ -182,28 +182,6 @@ fn store(out: &mut [u32], values: __m512i) {
     unsafe { _mm512_mask_storeu_epi32(out.as_mut_ptr().cast(), mask, values) }
 }
 
-/// Where packed words go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// Into the caches: they are read at once.
-    InCaches,
-    /// Past them: they are read when much else has passed through.
-    InMemory,
-}
-
-/// [`store`], past the caches where that is asked for and possible: a whole line. [`_mm_sfence`] is to follow.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn keep(to: Keep, out: &mut [u32], values: __m512i) {
-    match out.first_chunk_mut::<WORDS>() {
-        // SAFETY: a line.
-        Some(line) if to == Keep::InMemory && line.as_ptr().addr().is_multiple_of(64) => unsafe {
-            _mm512_stream_si512(line.as_mut_ptr().cast(), values);
-        },
-        _ => store(out, values),
-    }
-}
-
 /// A, in tiles: words p of row r are terms 2p and 2p + 1 of row r of `x`, +0 beyond the last of `terms`.
 /// `out` has `words` words a row; rows beyond `count` keep what they hold.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
@@ -253,7 +231,6 @@ pub(crate) fn left_across(
 /// `words` rows, `stride` words apart.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 pub(crate) fn right_across(
-    to: Keep,
     out: &mut [u32],
     (stride, words): (usize, usize),
     x: Lines,
@@ -264,21 +241,18 @@ pub(crate) fn right_across(
         let odd = x.part(2 * p + 1, terms, 0, columns);
         let out = &mut out[p * stride..][..columns];
         for (index, out) in out.chunks_mut(16).enumerate() {
-            keep(
-                to,
+            store(
                 out,
                 interleaved(beyond(even, 16 * index), beyond(odd, 16 * index)),
             );
         }
     }
-    _mm_sfence();
 }
 
 /// B: `out[p][j]` is terms 2p and 2p + 1 of row j of `x`, +0 beyond the last of `terms`. `out` has `words`
 /// rows, `stride` words apart.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 pub(crate) fn right_rows(
-    to: Keep,
     out: &mut [u32],
     (stride, words): (usize, usize),
     x: Lines,
@@ -294,9 +268,8 @@ pub(crate) fn right_rows(
                 }
             }
             for (line, row) in transposed(square).into_iter().zip(p..words) {
-                keep(to, &mut out[row * stride + first..][..width], line);
+                store(&mut out[row * stride + first..][..width], line);
             }
         }
     }
-    _mm_sfence();
 }

@@ -1,7 +1,7 @@
 //! Whether this machine's AMX computes `bf16-v1`: asked once, at the start, before anything relies on it.
 
 #[cfg(target_arch = "x86_64")]
-use super::pairs::{self, Keep, Lines};
+use super::pairs::{self, Lines};
 use super::{BLOCK, amx, reference};
 use crate::gemm::{Elements, Left, Out, Panel, Start, View};
 use std::sync::OnceLock;
@@ -124,24 +124,12 @@ unsafe fn whole_product() -> Verdict {
         };
         let (a_view, b_view) = if across {
             pairs::left_across(&mut left, (WORDS, WORDS), lines(&a, SIDE), (TERMS, SIDE));
-            pairs::right_across(
-                Keep::InMemory,
-                &mut right,
-                (SIDE, WORDS),
-                lines(&b, SIDE),
-                (TERMS, SIDE),
-            );
+            pairs::right_across(&mut right, (SIDE, WORDS), lines(&b, SIDE), (TERMS, SIDE));
             let a = View::new(&a, TERMS, SIDE).transposed();
             (a, View::new(&b, TERMS, SIDE))
         } else {
             pairs::left_rows(&mut left, WORDS, lines(&a, TERMS), (SIDE, TERMS));
-            pairs::right_rows(
-                Keep::InMemory,
-                &mut right,
-                (SIDE, WORDS),
-                lines(&b, TERMS),
-                (SIDE, TERMS),
-            );
+            pairs::right_rows(&mut right, (SIDE, WORDS), lines(&b, TERMS), (SIDE, TERMS));
             let b = View::new(&b, SIDE, TERMS).transposed();
             (View::new(&a, SIDE, TERMS), b)
         };
