@@ -3,7 +3,8 @@
     python peers/architectures.py DIRECTORY
 
 Makes DIRECTORY/NAME, a folder as `transformers` saves it (crystal.py for Crystal, which it lacks), in
-small shards, and DIRECTORY/NAME.expected.safetensors: `tokens` (I32 [b, t]), `logits` (F32 [b, t, V]) and
+small shards, for all but Crystal the same as `.bin` files too (NAME-bin, NAME-old-bin), and
+DIRECTORY/NAME.expected.safetensors: `tokens` (I32 [b, t]), `logits` (F32 [b, t, V]) and
 `log_likelihood` (F64 [b], of every token after the first). The example `architectures` of
 `glasswork-model` computes the same and compares.
 
@@ -13,6 +14,7 @@ would hide below the tolerance.
 
 import argparse
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -21,7 +23,8 @@ os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 
 import torch
 from crystal import Crystal
-from safetensors.torch import save_file
+from huggingface_hub import save_torch_state_dict
+from safetensors.torch import load_file, save_file
 from transformers import (
     GPTNeoXConfig,
     GPTNeoXForCausalLM,
@@ -68,6 +71,25 @@ def draw(model, generator):
             parameter.data = 1 + 0.2 * noise
 
 
+def as_torch_saves(directory, name, expected):
+    """The same weights as `.bin` files: in shards, and whole in the format from before PyTorch 1.6."""
+    weights = {}
+    for shard in sorted((directory / name).glob("*.safetensors")):
+        weights.update(load_file(shard))
+    for kind in ("bin", "old-bin"):
+        folder = directory / f"{name}-{kind}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        shutil.copy(directory / name / "config.json", folder)
+        if kind == "bin":
+            save_torch_state_dict(
+                weights, folder, filename_pattern="pytorch_model{suffix}.bin", max_shard_size="60KB",
+                safe_serialization=False)
+        else:
+            torch.save(weights, folder / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+        save_file(expected, directory / f"{name}-{kind}.expected.safetensors")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=Path)
@@ -101,6 +123,8 @@ def main():
             "log_likelihood": loss.sum((1, 2)),
         }
         save_file(expected, directory / f"{name}.expected.safetensors")
+        if not isinstance(model, Crystal):
+            as_torch_saves(directory, name, expected)
         print(f"{name}: {stored}, deviation of the logits {logits.std():.3f}")
     print("PASS made")
 

@@ -197,7 +197,7 @@ pub(crate) struct PlanArgs {
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub(crate) struct ScoreArgs {
-    /// A folder as `transformers` saves it: config.json and safetensors
+    /// A folder as `transformers` saves it: config.json and weights
     pub(crate) model: PathBuf,
     /// Sequences to score: a JSON array of token ids a line
     #[arg(long, value_name = "FILE", group = "what")]

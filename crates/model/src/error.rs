@@ -77,13 +77,8 @@ pub enum ModelError {
     #[error("{} holds no config.json", .0.display())]
     NoModel(PathBuf),
     /// A folder without weights.
-    #[error("{} holds neither model.safetensors nor model.safetensors.index.json", folder.display())]
-    NoWeights {
-        /// The folder.
-        folder: PathBuf,
-        /// Whether weights in PyTorch's pickle format lie there.
-        pickled: bool,
-    },
+    #[error("{} holds neither model.safetensors nor pytorch_model.bin, nor an index of shards", .0.display())]
+    NoWeights(PathBuf),
     /// An architecture that this program does not know.
     #[error("config.json: model_type `{found}` is none of {}", crate::Architecture::NAMES.join(", "))]
     UnknownArchitecture {
@@ -178,13 +173,8 @@ impl ModelError {
                 "tokens must come from this model's own tokenizer".into()
             }
             Self::TooLong { .. } => "cut it into shorter sequences".into(),
-            Self::NoWeights { pickled: true, .. } => {
-                "pickled weights can run code and are not read; convert them with `transformers`: \
-                 save_pretrained(..., safe_serialization=True)"
-                    .into()
-            }
-            Self::NoModel(_) | Self::NoWeights { pickled: false, .. } => {
-                "name a folder as `transformers` saves it: config.json and safetensors".into()
+            Self::NoModel(_) | Self::NoWeights(_) => {
+                "name a folder as `transformers` saves it: config.json and weights".into()
             }
             Self::UnknownArchitecture { .. } => {
                 "other architectures are not computed yet".into()

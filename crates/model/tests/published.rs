@@ -507,11 +507,16 @@ fn attack_indexes_and_shards_that_lie() {
         std::fs::write(path, &whole[..whole.len() - 5]).expect("written");
     });
     assert!(short.contains("bytes follow the header"), "{short}");
-    let pickled = refused(|folder, _| {
+    let without = refused(|folder, _| {
         std::fs::remove_file(folder.join(INDEX)).expect("there");
         std::fs::write(folder.join("pytorch_model-00001-of-00002.bin"), "x").expect("written");
     });
-    assert!(pickled.contains("holds neither"), "{pickled}");
+    assert!(without.contains("holds neither"), "{without}");
+    let torch = refused(|folder, _| {
+        std::fs::remove_file(folder.join(INDEX)).expect("there");
+        std::fs::write(folder.join("pytorch_model.bin"), "x").expect("written");
+    });
+    assert!(torch.contains("is no file of `torch.save`"), "{torch}");
 }
 
 #[test]

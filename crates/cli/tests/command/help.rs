@@ -175,7 +175,7 @@ fn of_score() {
     Usage: glasswork score [OPTIONS] <--tokens <FILE>|--text <FILE>> <MODEL>
 
     Arguments:
-      <MODEL>  A folder as `transformers` saves it: config.json and safetensors
+      <MODEL>  A folder as `transformers` saves it: config.json and weights
 
     Options:
           --json               Print the result as JSON

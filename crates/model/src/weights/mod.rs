@@ -7,6 +7,7 @@
 
 mod shards;
 mod stored;
+mod torch;
 
 use crate::ModelError;
 use crate::decoder::{Decoder, Tensors};
@@ -42,7 +43,8 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Opens a folder as `transformers` saves it: `config.json` and `model.safetensors`, or shards with
-    /// `model.safetensors.index.json`.
+    /// `model.safetensors.index.json`; where there is neither, `pytorch_model.bin` or its shards, of which
+    /// nothing is executed.
     ///
     /// # Errors
     /// Whatever does not fit; see [`ModelError`].

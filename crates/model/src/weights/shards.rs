@@ -1,6 +1,6 @@
-//! The files of a model folder: one, or shards and their index.
+//! The files of a model folder: one, or shards and their index; safetensors, or what `torch.save` writes.
 
-use super::Shard;
+use super::{Shard, torch};
 use crate::ModelError;
 use glasswork_release::safetensors::{TensorInfo, read_header};
 use glasswork_release::{Error, canonical};
@@ -11,38 +11,70 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+/// How weights are stored: one file, or shards with an index.
+#[derive(Debug)]
+struct Format {
+    single: &'static str,
+    index: &'static str,
+    extension: &'static str,
+    map: fn(&Path) -> Result<Mapped, ModelError>,
+}
 
+/// In the order in which they are looked for: a folder may hold the same weights in both.
+const FORMATS: [Format; 2] = [
+    Format {
+        single: "model.safetensors",
+        index: "model.safetensors.index.json",
+        extension: ".safetensors",
+        map: map_safetensors,
+    },
+    Format {
+        single: "pytorch_model.bin",
+        index: "pytorch_model.bin.index.json",
+        extension: ".bin",
+        map: map_torch,
+    },
+];
+
+/// A mapped file and its tensors.
+type Mapped = (Shard, BTreeMap<String, TensorInfo>);
 type Places = BTreeMap<String, (usize, TensorInfo)>;
 
 /// Maps the weights of a folder and lists every tensor.
 pub(super) fn open(folder: &Path) -> Result<(Vec<Shard>, Places), ModelError> {
-    let single = folder.join(SINGLE);
-    if single.exists() {
-        let (shard, tensors) = map(&single)?;
-        let places = tensors.into_iter().map(|(name, info)| (name, (0, info)));
-        return Ok((vec![shard], places.collect()));
+    for format in &FORMATS {
+        let single = folder.join(format.single);
+        if single.exists() {
+            let (shard, tensors) = (format.map)(&single)?;
+            let places = tensors.into_iter().map(|(name, info)| (name, (0, info)));
+            return Ok((vec![shard], places.collect()));
+        }
+        let index = folder.join(format.index);
+        if index.exists() {
+            return sharded(folder, format, &index);
+        }
     }
-    let path = folder.join(INDEX);
-    if !path.exists() {
-        return Err(ModelError::NoWeights {
-            folder: folder.into(),
-            pickled: pickled(folder),
-        });
-    }
+    Err(ModelError::NoWeights(folder.into()))
+}
+
+/// The same of the shards that an index lists.
+fn sharded(
+    folder: &Path,
+    format: &Format,
+    path: &Path,
+) -> Result<(Vec<Shard>, Places), ModelError> {
     let fail = |problem: String| ModelError::Index {
-        path: path.clone(),
+        path: path.into(),
         problem,
     };
-    let index = read_text(&path, canonical::MAX_DOCUMENT as u64)?;
+    let index = read_text(path, canonical::MAX_DOCUMENT as u64)?;
     let index = canonical::parse_value(&index, &path.display().to_string())?;
     let listed = index.get("weight_map").and_then(Value::as_object);
     let listed = listed.ok_or_else(|| fail("has no object `weight_map`".into()))?;
     let mut file_of = BTreeMap::new();
     for (tensor, file) in listed {
         let file = file.as_str().unwrap_or_default();
-        if !plain_name(file) {
+        if !plain_name(file, format.extension) {
             let shown: String = file.chars().take(80).collect();
             return Err(fail(format!(
                 "{shown:?} is no name of a shard in this folder"
@@ -57,7 +89,7 @@ pub(super) fn open(folder: &Path) -> Result<(Vec<Shard>, Places), ModelError> {
         if !path.exists() {
             return Err(fail(format!("names {file}, which is not there")));
         }
-        let (shard, tensors) = map(&path)?;
+        let (shard, tensors) = (format.map)(&path)?;
         for (name, info) in tensors {
             let expected = file_of.get(name.as_str());
             if expected != Some(&file) {
@@ -83,22 +115,12 @@ pub(super) fn open(folder: &Path) -> Result<(Vec<Shard>, Places), ModelError> {
 }
 
 /// A name that stays in its folder.
-fn plain_name(name: &str) -> bool {
+fn plain_name(name: &str, extension: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     name.len() <= 256
-        && name.ends_with(".safetensors")
+        && name.ends_with(extension)
         && !name.starts_with('.')
         && name.bytes().all(plain)
-}
-
-/// Whether PyTorch's own format lies in the folder.
-fn pickled(folder: &Path) -> bool {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut names = entries.map(|entry| entry.file_name());
-    names.any(|name| {
-        let name = name.to_string_lossy();
-        name.starts_with("pytorch_model") && name.contains(".bin")
-    })
 }
 
 /// Opens a plain file, or what a link leads to, and tells its length.
@@ -144,12 +166,25 @@ pub(super) fn read_text(path: &Path, limit: u64) -> Result<Vec<u8>, ModelError> 
     Ok(bytes)
 }
 
-fn map(path: &Path) -> Result<(Shard, BTreeMap<String, TensorInfo>), ModelError> {
+fn map_safetensors(path: &Path) -> Result<Mapped, ModelError> {
     let (mut file, length) = open_plain(path)?;
     let header = read_header(&mut file, length, path)?;
+    let map = map(&file, length, path)?;
+    let start = header.start as usize;
+    Ok((Shard { map, start }, header.tensors))
+}
+
+fn map_torch(path: &Path) -> Result<Mapped, ModelError> {
+    let (file, length) = open_plain(path)?;
+    let map = map(&file, length, path)?;
+    let tensors = torch::tensors(&map, path)?;
+    Ok((Shard { map, start: 0 }, tensors))
+}
+
+fn map(file: &File, length: u64, path: &Path) -> Result<Mmap, ModelError> {
     // SAFETY: nobody writes through the map; that the file is not changed beneath it is the promise
     // that the crate's documentation asks of whoever names the folder.
-    let map = unsafe { Mmap::map(&file) }.map_err(|source| Error::Io {
+    let map = unsafe { Mmap::map(file) }.map_err(|source| Error::Io {
         action: "map",
         path: path.into(),
         source,
@@ -162,6 +197,5 @@ fn map(path: &Path) -> Result<(Shard, BTreeMap<String, TensorInfo>), ModelError>
         }
         .into());
     }
-    let start = header.start as usize;
-    Ok((Shard { map, start }, header.tensors))
+    Ok(map)
 }

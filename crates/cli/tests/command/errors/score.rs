@@ -16,7 +16,7 @@ fn folder_that_is_no_model() {
     assert_snapshot!(refused(&corpus, &["nowhere", "--tokens", "tokens.jsonl"]), @r"
     exit 1
     error: nowhere holds no config.json
-     hint: name a folder as `transformers` saves it: config.json and safetensors
+     hint: name a folder as `transformers` saves it: config.json and weights
     ");
     corpus.put("model/config.json", br#"{"model_type": "mamba"}"#);
     assert_snapshot!(refused(&corpus, &["model", "--tokens", "tokens.jsonl"]), @r"
