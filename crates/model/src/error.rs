@@ -119,6 +119,14 @@ pub enum ModelError {
         /// What does not fit.
         problem: String,
     },
+    /// A file of `torch.save` that is not plain weights.
+    #[error("{}: {problem}", path.display())]
+    Torch {
+        /// The file.
+        path: PathBuf,
+        /// What it holds instead.
+        problem: String,
+    },
     /// A file that breaks the format's rules or cannot be read.
     #[error(transparent)]
     File(#[from] glasswork_release::Error),
@@ -189,6 +197,11 @@ impl ModelError {
             }
             Self::Index { .. } => {
                 "fetch the folder again: index and shards belong together".into()
+            }
+            Self::Torch { .. } => {
+                "nothing of it was executed, and nothing should be: take the model's safetensors; if it came \
+                 from where you trust it, it may be damaged: fetch it again"
+                    .into()
             }
             Self::File(error) => return hint_of_file(error),
             Self::Memory { .. } => {

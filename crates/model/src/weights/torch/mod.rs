@@ -8,7 +8,6 @@
 mod pickle;
 
 use crate::ModelError;
-use glasswork_release::Error;
 use glasswork_release::safetensors::{Dtype, TensorInfo, valid_tensor_name};
 use pickle::{Machine, Tensor};
 use std::collections::{BTreeMap, HashMap};
@@ -16,8 +15,8 @@ use std::io::Cursor;
 use std::path::Path;
 use std::rc::Rc;
 
-/// Longest pickle that is read: two hundred times that of a 65B model.
-const MAX_PICKLE: usize = 64 << 20;
+/// Longest pickle that is read: some eighty times that of a 65B model.
+const MAX_PICKLE: usize = 16 << 20;
 /// The first pickle of a file from before PyTorch 1.6, whole: a magic number.
 const MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 
@@ -40,7 +39,7 @@ pub(super) fn tensors(
     };
     found.map_err(|problem| {
         let path = path.into();
-        Error::Tensors { path, problem }.into()
+        ModelError::Torch { path, problem }
     })
 }
 

@@ -26,8 +26,9 @@ pub(super) struct Tensor {
 /// A number of an object.
 type Id = usize;
 
-/// Most objects of a pickle, and dimensions of a tensor: far more than any model has.
+/// Most objects of a pickle, names of tensors, and dimensions of one: far more than any model has.
 const MOST_OBJECTS: usize = 4 << 20;
+const MOST_TENSORS: usize = 1 << 20;
 const MOST_DIMENSIONS: usize = 8;
 
 /// What a name of Python stands for here.
@@ -124,6 +125,9 @@ impl<'b> Machine<'b> {
         let Object::Dict(entries) = &self.objects[top] else {
             return Err("is no dictionary of tensors".into());
         };
+        if entries.len() > MOST_TENSORS {
+            return Err(format!("has {} tensors", entries.len()));
+        }
         let mut tensors = Vec::with_capacity(entries.len());
         for &(key, value) in entries {
             let Object::Text(name) = &self.objects[key] else {
