@@ -56,8 +56,8 @@ fn of_archive(map: &[u8]) -> Result<BTreeMap<String, TensorInfo>> {
             pickles.len()
         ));
     };
-    let root = name.trim_end_matches("data.pkl").to_owned();
     let name = name.to_owned();
+    let root = name.strip_suffix("data.pkl").expect("it ends so");
     if let Some((start, length)) = entry(&mut archive, map.len(), &format!("{root}byteorder"))?
         && map[start as usize..][..length as usize] != *b"little"
     {
