@@ -15,8 +15,14 @@ if ! cmp -s "$here/requirements.txt" "$stamp" 2>/dev/null; then
         echo "the peers need Python 3.11 or newer; point PYTHON at one" >&2
         exit 1
     }
+    # Said before gigabytes were fetched in vain.
+    free=$(df -Pk "$(dirname "$here")" | awk 'NR == 2 { print int($4 / 1048576) }')
+    [ "$free" -ge 10 ] || {
+        echo "the peers need 10 GB of disk for target/ while they are installed; there are $free GB" >&2
+        exit 1
+    }
     "${PYTHON:-python3}" -m venv "$environment"
-    "$environment/bin/python" -m pip install --quiet --requirement "$here/requirements.txt" >&2
+    "$environment/bin/python" -m pip install --quiet --no-cache-dir --requirement "$here/requirements.txt" >&2
     cp "$here/requirements.txt" "$stamp"
 fi
 echo "$environment/bin/python"
