@@ -270,6 +270,9 @@ pub(crate) struct ExportArgs {
     /// Checkpoint to export, by step [default: the last]
     #[arg(long)]
     pub(crate) step: Option<u64>,
+    /// Every checkpoint in a folder `stepN`, the training sequence as JSON lines, the metrics as CSV
+    #[arg(long, conflicts_with = "step")]
+    pub(crate) all: bool,
     /// The folder to make; must not exist
     #[arg(short, long, value_name = "DIRECTORY")]
     pub(crate) output: PathBuf,
