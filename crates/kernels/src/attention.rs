@@ -9,9 +9,12 @@
 //! key. Query heads that share a key-value head have sums of their own, added in head order.
 //!
 //! One task computes one head of one sequence: its keys and values are packed once and stay in cache.
-//! Queries, keys and values lie in one buffer of rows `[queries | keys | values]`.
+//! Queries, keys and values lie in one buffer of rows `[queries | keys | values]`. Sequences that continue
+//! the same tokens can share those tokens' keys and values ([`continued()`]); generation keeps them ([`Kept`]).
 
+mod continued;
 mod head;
+mod kept;
 #[cfg(target_arch = "x86_64")]
 mod pairs;
 mod room;
@@ -19,9 +22,11 @@ mod softmax;
 
 use crate::gemm::View;
 use crate::{Pool, Profile, shared::Shared};
+pub use continued::{Siblings, continued};
 use head::{Backward, Forward, Scratch};
+pub use kept::{Kept, after_kept};
 use rayon::prelude::*;
-pub use room::{scratch_bytes, training_scratch_bytes};
+pub use room::{continued_scratch_bytes, scratch_bytes, training_scratch_bytes};
 use std::cell::RefCell;
 
 /// Keys and queries are taken in blocks of this many.
@@ -119,6 +124,8 @@ pub fn forward(
                     q: rows(head * shape.width),
                     k: rows(shape.key_column(shape.kv_head(head))),
                     v: rows(shape.value_column(shape.kv_head(head))),
+                    packed: 0,
+                    longest: shape.sequence,
                 };
                 let stride = shape.out_row();
                 let start = sequence * shape.sequence * stride + head * shape.width;

@@ -17,6 +17,17 @@ per_isa! {
 }
 
 per_isa! {
+    /// [`forward_rows`] that also says of each row whether the target is its first largest logit (1, or 0): what
+    /// greedy choice would have taken. Of logits with a NaN among them none is.
+    pub fn forward_choice_rows(logits: &mut [f32], losses: &mut [f32], greedy: &mut [f32], targets: &[u32], width: usize) = choice_text
+}
+
+per_isa! {
+    /// The first largest element's index; the first NaN's, if any is NaN (as `torch.argmax`). 0 of none.
+    pub fn argmax(row: &[f32]) -> usize = argmax_text
+}
+
+per_isa! {
     /// [`forward_backward`] of some rows on the calling thread.
     pub fn forward_backward_rows(logits: &mut [f32], losses: &mut [f32], targets: &[u32], width: usize, scale: f32) = rows_text
 }
@@ -62,6 +73,12 @@ pub(crate) fn max(x: &[f32]) -> f32 {
 #[inline(always)]
 fn unnormalised(row: &mut [f32], target: u32) -> (f32, f32) {
     let m = max(row);
+    unnormalised_below(m, row, target)
+}
+
+/// As [`unnormalised`], of a row whose maximum is known.
+#[inline(always)]
+fn unnormalised_below(m: f32, row: &mut [f32], target: u32) -> (f32, f32) {
     let at_target = row[target as usize] - m;
     let width = row.len();
     for part in row.chunks_mut(PART) {
@@ -82,6 +99,37 @@ fn losses_text(logits: &mut [f32], losses: &mut [f32], targets: &[u32], width: u
             target => unnormalised(row, target).0,
         };
     }
+}
+
+#[inline(always)]
+fn choice_text(
+    logits: &mut [f32],
+    losses: &mut [f32],
+    greedy: &mut [f32],
+    targets: &[u32],
+    width: usize,
+) {
+    let rows = logits.chunks_exact_mut(width).zip(losses).zip(greedy);
+    for (((row, loss), greedy), &target) in rows.zip(targets) {
+        (*loss, *greedy) = (0.0, 0.0);
+        if target == MASKED {
+            continue;
+        }
+        let m = max(row);
+        // Only where the target is a largest one must those before it be looked at.
+        let (before, from) = row.split_at(target as usize);
+        if from[0] == m && !before.contains(&m) {
+            *greedy = 1.0;
+        }
+        *loss = unnormalised_below(m, row, target).0;
+    }
+}
+
+#[inline(always)]
+fn argmax_text(row: &[f32]) -> usize {
+    let m = max(row);
+    let is_it = |x: &f32| *x == m || x.is_nan();
+    row.iter().position(is_it).unwrap_or(0)
 }
 
 #[inline(always)]
@@ -191,6 +239,39 @@ mod tests {
             forward_backward_rows(isa, &mut logits.clone(), &mut both, &targets, width, 1.0);
             forward_rows(isa, &mut logits.clone(), &mut alone, &targets, width);
             assert_eq!(bits(&both), bits(&alone), "{isa:?}");
+            let (mut chosen, mut greedy) = ([1.0; 5], [1.0; 5]);
+            let logits = &mut logits.clone();
+            forward_choice_rows(isa, logits, &mut chosen, &mut greedy, &targets, width);
+            assert_eq!(bits(&both), bits(&chosen), "{isa:?}");
+            assert_eq!(greedy[2], 0.0);
+        }
+    }
+
+    #[test]
+    fn the_first_of_equal_logits_is_chosen() {
+        let width = 40;
+        let mut row = vec![-1.0_f32; width];
+        for (at, value) in [(5, 2.0), (7, 2.0), (38, 2.0)] {
+            row[at] = value;
+        }
+        let mut zeros = vec![-1.0_f32; width];
+        (zeros[3], zeros[9]) = (-0.0, 0.0);
+        let mut broken = row.clone();
+        broken[20] = f32::NAN;
+        for isa in Isa::available() {
+            let greedy = |row: &[f32], target: u32| {
+                let (mut loss, mut greedy) = ([9.0], [9.0]);
+                let logits = &mut row.to_vec();
+                forward_choice_rows(isa, logits, &mut loss, &mut greedy, &[target], width);
+                greedy[0]
+            };
+            let chosen = [5, 7, 38, 0].map(|target| greedy(&row, target));
+            assert_eq!((argmax(isa, &row), chosen), (5, [1.0, 0.0, 0.0, 0.0]));
+            let chosen = [3, 9].map(|target| greedy(&zeros, target));
+            assert_eq!((argmax(isa, &zeros), chosen), (3, [1.0, 0.0]));
+            let chosen = [5, 20].map(|target| greedy(&broken, target));
+            assert_eq!((argmax(isa, &broken), chosen), (20, [0.0, 0.0]));
+            assert_eq!(argmax(isa, &[f32::NEG_INFINITY; 3]), 0);
         }
     }
 

@@ -97,14 +97,16 @@ pub(super) fn room(profile: Profile, tokens: usize, width: usize) -> (usize, usi
     (forward, forward + 3 * rows + panels + p)
 }
 
-/// A head's rows as operands of products: rounded where the profile says so, +0 beyond the sequence
-/// and beyond the head's width.
-fn rows(numerics: Numerics, buffer: &mut Aligned, head: &View, lengths: Lengths) {
-    let out = buffer.at_least(lengths.whole * lengths.columns);
-    let (written, beyond) = out.split_at_mut(lengths.tokens * lengths.columns);
+/// A head's rows from row `packed` on as operands of products: rounded where the profile says so, +0
+/// beyond the last, to whole blocks, and beyond the head's width.
+fn rows(numerics: Numerics, buffer: &mut Aligned, head: &View, lengths: Lengths, packed: usize) {
+    let (tokens, columns) = (head.rows(), lengths.columns);
+    let out = buffer.at_least(tokens.next_multiple_of(BLOCK) * columns);
+    let (written, beyond) = out.split_at_mut(tokens * columns);
+    let written = &mut written[packed * columns..];
     beyond.fill(0.0);
-    for (row, out) in written.chunks_exact_mut(lengths.columns).enumerate() {
-        let source = head.row(row);
+    for (row, out) in written.chunks_exact_mut(columns).enumerate() {
+        let source = head.row(packed + row);
         out[..source.len()].copy_from_slice(source);
         out[source.len()..].fill(0.0);
     }
@@ -113,8 +115,9 @@ fn rows(numerics: Numerics, buffer: &mut Aligned, head: &View, lengths: Lengths)
     }
 }
 
-/// The transpose of rows made by [`rows`], in panels `[terms][PANEL]`, the last one narrower.
-fn panels(isa: Isa, buffer: &mut Aligned, rows: &[f32], lengths: Lengths) {
+/// The transpose of rows made by [`rows`], in panels `[terms][PANEL]`, the last one narrower; from row
+/// `packed` on, which begins a panel.
+fn panels(isa: Isa, buffer: &mut Aligned, rows: &[f32], lengths: Lengths, packed: usize) {
     let Lengths {
         whole,
         terms,
@@ -122,7 +125,7 @@ fn panels(isa: Isa, buffer: &mut Aligned, rows: &[f32], lengths: Lengths) {
         ..
     } = lengths;
     let out = buffer.at_least(whole * terms);
-    for first in (0..whole).step_by(PANEL) {
+    for first in (packed..whole).step_by(PANEL) {
         let width = PANEL.min(whole - first);
         let out = &mut out[first * terms..][..width * terms];
         transpose(
@@ -136,17 +139,17 @@ fn panels(isa: Isa, buffer: &mut Aligned, rows: &[f32], lengths: Lengths) {
     }
 }
 
-/// `C = A·B` for a block of queries and the columns of packed panels: scores against keys.
+/// `C = A·B` for `count` queries and the columns of packed panels: scores against keys.
 fn scores(
     numerics: Numerics,
     c: &mut [f32],
     stride: usize,
     a: &[f32],
     panels: &[f32],
-    keys: usize,
+    (count, keys): (usize, usize),
     lengths: Lengths,
 ) {
-    assert!(c.len() >= (BLOCK - 1) * stride + keys && a.len() >= BLOCK * lengths.columns);
+    assert!(c.len() >= count * stride && stride >= keys && a.len() >= count * lengths.columns);
     assert!(panels.len() >= lengths.whole * lengths.terms && keys <= lengths.whole);
     for first in (0..keys).step_by(PANEL) {
         let whole = PANEL.min(lengths.whole - first);
@@ -154,7 +157,7 @@ fn scores(
         unsafe {
             cover(
                 numerics,
-                (BLOCK, PANEL.min(keys - first), lengths.terms),
+                (count, PANEL.min(keys - first), lengths.terms),
                 Left {
                     pointer: a.as_ptr(),
                     row: lengths.columns,
@@ -176,24 +179,24 @@ fn scores(
     }
 }
 
-/// `C = P·B`: a block of queries against all `keys` rows of B.
+/// `C = P·B`: `count` queries against all `keys` rows of B.
 fn weighted(
     numerics: Numerics,
     c: &mut [f32],
     p: &[f32],
     stride: usize,
     b: &[f32],
-    keys: usize,
+    (count, keys): (usize, usize),
     lengths: Lengths,
 ) {
     let columns = lengths.columns;
-    assert!(c.len() >= BLOCK * columns && b.len() >= keys * columns);
-    assert!(p.len() >= (BLOCK - 1) * stride + keys);
+    assert!(c.len() >= count * columns && b.len() >= keys * columns);
+    assert!(p.len() >= count * stride && stride >= keys);
     // SAFETY: in range by the assertions.
     unsafe {
         cover(
             numerics,
-            (BLOCK, columns, keys),
+            (count, columns, keys),
             Left {
                 pointer: p.as_ptr(),
                 row: stride,
@@ -252,17 +255,35 @@ fn gathered(
     }
 }
 
-/// A head's forward pass.
+/// Keys that are packed once for several sequences: a whole number of panels, blocks and pairs.
+pub(super) const PACKED_UNIT: usize = 2 * PANEL;
+
+const _: () = assert!(PACKED_UNIT.is_multiple_of(BLOCK));
+
+/// A head's forward pass over the last tokens of a sequence, or all.
 pub(super) struct Forward<'a> {
     pub(super) numerics: Numerics,
     pub(super) scale: f32,
+    /// Queries of the last tokens.
     pub(super) q: View<'a>,
+    /// Keys and values of all tokens.
     pub(super) k: View<'a>,
     pub(super) v: View<'a>,
+    /// Keys and values, from the first on, that the run before this one packed into the same buffers:
+    /// a multiple of [`PACKED_UNIT`].
+    pub(super) packed: usize,
+    /// Tokens of the longest sequence among this one and those that use what it packs.
+    pub(super) longest: usize,
 }
 
 impl Forward<'_> {
-    /// Writes m and l, and hands each row of the output to `row(query, values)`.
+    /// Position of the first query.
+    pub(super) fn from(&self) -> usize {
+        self.k.rows() - self.q.rows()
+    }
+
+    /// Writes m and l, one a query, and hands each row of the output to `row(query, values)`; queries
+    /// are numbered from the first one here.
     pub(super) fn run(
         &self,
         scratch: &mut Scratch,
@@ -276,38 +297,50 @@ impl Forward<'_> {
             return unsafe { self.run_in_pairs(scratch, m, l, row) };
         }
         let Numerics { profile, isa } = self.numerics;
-        let lengths = Lengths::new(profile, &self.q);
-        rows(self.numerics, &mut scratch.q, &self.q, lengths);
-        rows(self.numerics, &mut scratch.k, &self.k, lengths);
-        rows(self.numerics, &mut scratch.v, &self.v, lengths);
-        panels(isa, &mut scratch.k_panels, &scratch.k, lengths);
-        for first in (0..lengths.tokens).step_by(BLOCK) {
-            let keys = first + BLOCK;
-            let count = BLOCK.min(lengths.tokens - first);
+        let lengths = Lengths::new(profile, &self.k);
+        rows(self.numerics, &mut scratch.q, &self.q, lengths, 0);
+        rows(self.numerics, &mut scratch.k, &self.k, lengths, self.packed);
+        rows(self.numerics, &mut scratch.v, &self.v, lengths, self.packed);
+        let panels_of = &mut scratch.k_panels;
+        panels(isa, panels_of, &scratch.k, lengths, self.packed);
+        let mut done = 0;
+        while done < self.q.rows() {
+            // Queries up to the end of the block of 32 share their last key.
+            let first = self.from() + done;
+            let keys = (first / BLOCK + 1) * BLOCK;
+            let count = keys.min(lengths.tokens) - first;
             let stride = lengths.p_stride(keys);
             let p = scratch.p.at_least(BLOCK * stride);
-            let q = &scratch.q[first * lengths.columns..];
+            let q = &scratch.q[done * lengths.columns..];
             scores(
                 self.numerics,
                 p,
                 stride,
                 q,
                 &scratch.k_panels,
-                keys,
+                (count, keys),
                 lengths,
             );
-            let (m, l) = (&mut m[first..first + count], &mut l[first..first + count]);
+            let (m, l) = (&mut m[done..done + count], &mut l[done..done + count]);
             softmax::unnormalised(isa, p, m, l, first, stride, self.scale);
             if profile == Profile::Bf16V1 {
                 bf16::round_all(isa, &mut p[..count * stride]);
             }
-            // Rows beyond the sequence hold scores of +0 queries; nobody reads what they give.
             let out = scratch.out.at_least(BLOCK * lengths.columns);
-            weighted(self.numerics, out, p, stride, &scratch.v, keys, lengths);
+            weighted(
+                self.numerics,
+                out,
+                p,
+                stride,
+                &scratch.v,
+                (count, keys),
+                lengths,
+            );
             softmax::divide(isa, &mut out[..count * lengths.columns], l, lengths.columns);
             for (r, values) in out.chunks_exact(lengths.columns).take(count).enumerate() {
-                row(first + r, &values[..self.q.cols()]);
+                row(done + r, &values[..self.q.cols()]);
             }
+            done += count;
         }
     }
 }
@@ -343,12 +376,12 @@ impl Backward<'_> {
         let Numerics { profile, isa } = numerics;
         let lengths = Lengths::new(profile, &self.q);
         let columns = lengths.columns;
-        rows(numerics, &mut scratch.q, &self.q, lengths);
-        rows(numerics, &mut scratch.k, &self.k, lengths);
-        rows(numerics, &mut scratch.v, &self.v, lengths);
-        rows(numerics, &mut scratch.d_o, &self.d_o, lengths);
-        panels(isa, &mut scratch.k_panels, &scratch.k, lengths);
-        panels(isa, &mut scratch.v_panels, &scratch.v, lengths);
+        rows(numerics, &mut scratch.q, &self.q, lengths, 0);
+        rows(numerics, &mut scratch.k, &self.k, lengths, 0);
+        rows(numerics, &mut scratch.v, &self.v, lengths, 0);
+        rows(numerics, &mut scratch.d_o, &self.d_o, lengths, 0);
+        panels(isa, &mut scratch.k_panels, &scratch.k, lengths, 0);
+        panels(isa, &mut scratch.v_panels, &scratch.v, lengths, 0);
         let sum_k = scratch.dk.at_least(lengths.whole * columns);
         let sum_v = scratch.dv.at_least(lengths.whole * columns);
         sum_k.fill(0.0);
@@ -359,11 +392,27 @@ impl Backward<'_> {
             let block = first * columns..keys * columns;
             let (q, d_o) = (&scratch.q[block.clone()], &scratch.d_o[block]);
             let p = scratch.p.at_least(BLOCK * stride);
-            scores(numerics, p, stride, q, &scratch.k_panels, keys, lengths);
+            scores(
+                numerics,
+                p,
+                stride,
+                q,
+                &scratch.k_panels,
+                (BLOCK, keys),
+                lengths,
+            );
             let (m, l) = (&self.m[first..keys], &self.l[first..keys]);
             softmax::normalised(isa, p, m, l, first, stride, self.scale);
             let dp = scratch.dp.at_least(BLOCK * stride);
-            scores(numerics, dp, stride, d_o, &scratch.v_panels, keys, lengths);
+            scores(
+                numerics,
+                dp,
+                stride,
+                d_o,
+                &scratch.v_panels,
+                (BLOCK, keys),
+                lengths,
+            );
             let d: [f32; BLOCK] = std::array::from_fn(|r| {
                 softmax::row_dot(isa, self.d_o.row(first + r), self.o.row(first + r))
             });
@@ -375,7 +424,15 @@ impl Backward<'_> {
             gathered(numerics, sum_v, p, stride, d_o, keys, lengths);
             gathered(numerics, sum_k, dp, stride, q, keys, lengths);
             let out = scratch.out.at_least(BLOCK * columns);
-            weighted(numerics, out, dp, stride, &scratch.k, keys, lengths);
+            weighted(
+                numerics,
+                out,
+                dp,
+                stride,
+                &scratch.k,
+                (BLOCK, keys),
+                lengths,
+            );
             for (r, values) in out.chunks_exact(columns).enumerate() {
                 dq(first + r, &values[..self.q.cols()]);
             }

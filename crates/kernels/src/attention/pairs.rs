@@ -77,6 +77,8 @@ struct Lengths {
     /// Tokens of the sequence, and to whole blocks.
     tokens: usize,
     whole: usize,
+    /// Keys, in whole blocks, that a row of B has room for.
+    room: usize,
     /// Elements of the head, and to whole blocks of terms.
     width: usize,
     columns: usize,
@@ -92,6 +94,7 @@ impl Lengths {
             numerics,
             tokens,
             whole: tokens.next_multiple_of(BLOCK),
+            room: tokens.next_multiple_of(BLOCK),
             width,
             columns: width.next_multiple_of(Profile::Bf16V1.depth_unit()),
         }
@@ -112,34 +115,37 @@ impl Lengths {
         pairs::left_rows(out, words, Lines::of(head), (self.tokens, self.width));
     }
 
-    /// B whose columns are rows of the head: keys to be scored.
+    /// B whose columns are rows of the head, from row `packed` on: keys to be scored.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-    fn columns(self, buffer: &mut Aligned, head: &View) {
-        let shape = (Self::key_stride(self.whole), self.columns / 2);
-        let out = words_of(buffer.at_least(shape.0 * shape.1));
-        pairs::right_rows(out, shape, Lines::of(head), (self.tokens, self.width));
+    fn columns(self, buffer: &mut Aligned, head: &View, packed: usize) {
+        let shape = (Self::key_stride(self.room), self.columns / 2);
+        let out = &mut words_of(buffer.at_least(shape.0 * shape.1))[packed..];
+        let lines = Lines::of(head).below(packed);
+        pairs::right_rows(out, shape, lines, (self.tokens - packed, self.width));
     }
 
-    /// B whose terms are rows of the head: values to be weighted.
+    /// B whose terms are rows of the head, from row `packed` on: values to be weighted.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-    fn across(self, buffer: &mut Aligned, head: &View) {
-        let shape = (self.columns, self.whole / 2);
-        let out = words_of(buffer.at_least(shape.0 * shape.1));
-        pairs::right_across(out, shape, Lines::of(head), (self.tokens, self.width));
+    fn across(self, buffer: &mut Aligned, head: &View, packed: usize) {
+        let out = words_of(buffer.at_least(self.columns * self.whole / 2));
+        let out = &mut out[packed / 2 * self.columns..];
+        let shape = (self.columns, (self.whole - packed) / 2);
+        let lines = Lines::of(head).below(packed);
+        pairs::right_across(out, shape, lines, (self.tokens - packed, self.width));
     }
 
-    /// `C = A·B` for the block of queries from `first` on, against `keys` keys.
-    fn scores(self, c: &mut [f32], a: &Aligned, b: &Aligned, first: usize, keys: usize) {
+    /// `C = A·B` for the block of queries that `a` begins with, against `keys` keys.
+    fn scores(self, c: &mut [f32], a: &[f32], b: &Aligned, keys: usize) {
         let (stride, words) = (Self::key_stride(keys), self.columns / 2);
-        assert!(c.len() >= BLOCK * stride && a.len() >= (first + BLOCK) * words);
-        assert!(b.len() >= Self::key_stride(self.whole) * words && keys <= self.whole);
+        assert!(c.len() >= BLOCK * stride && a.len() >= BLOCK * words);
+        assert!(b.len() >= Self::key_stride(self.room) * words && keys <= self.room);
         // SAFETY: in range by the assertions, whole tiles.
         unsafe {
             cover(
                 self.numerics,
                 (BLOCK, keys, self.columns),
-                left(&a[first * words..], words),
-                panel(b, Self::key_stride(self.whole)),
+                left(a, words),
+                panel(b, Self::key_stride(self.room)),
                 Out {
                     pointer: c.as_mut_ptr(),
                     row: stride,
@@ -261,27 +267,37 @@ impl Forward<'_> {
     ) {
         let s = &mut scratch.pairs;
         let isa = self.numerics.isa;
-        let lengths = Lengths::new(self.numerics, &self.q);
-        let columns = lengths.columns;
-        lengths.left(&mut s.q, &self.q);
-        lengths.columns(&mut s.k, &self.k);
-        lengths.across(&mut s.v_across, &self.v);
-        for first in (0..lengths.tokens).step_by(BLOCK) {
-            let keys = first + BLOCK;
-            let count = BLOCK.min(lengths.tokens - first);
+        let lengths = Lengths {
+            room: self.longest.next_multiple_of(BLOCK),
+            ..Lengths::new(self.numerics, &self.k)
+        };
+        let (columns, words) = (lengths.columns, lengths.columns / 2);
+        lengths.columns(&mut s.k, &self.k, self.packed);
+        lengths.across(&mut s.v_across, &self.v, self.packed);
+        let queries = Lines::of(&self.q);
+        let (mut done, mut blocks) = (0, 0);
+        while done < self.q.rows() {
+            let first = self.from() + done;
+            let keys = (first / BLOCK + 1) * BLOCK;
+            let count = keys.min(lengths.tokens) - first;
             let stride = Lengths::key_stride(keys);
+            // Rows beyond the queries hold anything; nobody reads what they give.
+            let q = s.q.at_least(lengths.whole * words);
+            let q = &mut q[blocks * BLOCK * words..][..BLOCK * words];
+            let lines = queries.below(done);
+            pairs::left_rows(words_of(q), words, lines, (count, lengths.width));
             let p = s.p.at_least(BLOCK * stride);
-            lengths.scores(p, &s.q, &s.k, first, keys);
-            let (m, l) = (&mut m[first..first + count], &mut l[first..first + count]);
+            lengths.scores(p, q, &s.k, keys);
+            let (m, l) = (&mut m[done..done + count], &mut l[done..done + count]);
             softmax::unnormalised(isa, p, m, l, first, stride, self.scale);
-            // Rows beyond the sequence hold anything; nobody reads what they give.
             let p = score_rows(&mut s.p_rows, p, count, keys);
             let out = s.out.at_least(BLOCK * columns);
             lengths.weighted(out, p, &s.v_across, keys);
             softmax::divide(isa, &mut out[..count * columns], l, columns);
             for (r, values) in out.chunks_exact(columns).take(count).enumerate() {
-                row(first + r, &values[..lengths.width]);
+                row(done + r, &values[..lengths.width]);
             }
+            (done, blocks) = (done + count, blocks + 1);
         }
     }
 }
@@ -299,14 +315,14 @@ impl Backward<'_> {
         let s = &mut scratch.pairs;
         let isa = self.numerics.isa;
         let lengths = Lengths::new(self.numerics, &self.q);
-        let columns = lengths.columns;
+        let (columns, words) = (lengths.columns, lengths.columns / 2);
         lengths.left(&mut s.q, &self.q);
-        lengths.across(&mut s.q_across, &self.q);
+        lengths.across(&mut s.q_across, &self.q, 0);
         lengths.left(&mut s.d_o, &self.d_o);
-        lengths.across(&mut s.d_o_across, &self.d_o);
-        lengths.columns(&mut s.k, &self.k);
-        lengths.across(&mut s.k_across, &self.k);
-        lengths.columns(&mut s.v, &self.v);
+        lengths.across(&mut s.d_o_across, &self.d_o, 0);
+        lengths.columns(&mut s.k, &self.k, 0);
+        lengths.across(&mut s.k_across, &self.k, 0);
+        lengths.columns(&mut s.v, &self.v, 0);
         let sum_k = s.dk.at_least(lengths.whole * columns);
         let sum_v = s.dv.at_least(lengths.whole * columns);
         for start in (0..lengths.tokens).step_by(KEPT) {
@@ -315,11 +331,11 @@ impl Backward<'_> {
                 let keys = first + BLOCK;
                 let stride = Lengths::key_stride(keys);
                 let p = s.p.at_least(BLOCK * stride);
-                lengths.scores(p, &s.q, &s.k, first, keys);
+                lengths.scores(p, &s.q[first * words..], &s.k, keys);
                 let (m, l) = (&self.m[first..keys], &self.l[first..keys]);
                 softmax::normalised(isa, p, m, l, first, stride, self.scale);
                 let dp = s.dp.at_least(BLOCK * stride);
-                lengths.scores(dp, &s.d_o, &s.v, first, keys);
+                lengths.scores(dp, &s.d_o[first * words..], &s.v, keys);
                 let d: [f32; BLOCK] = std::array::from_fn(|r| {
                     softmax::row_dot(isa, self.d_o.row(first + r), self.o.row(first + r))
                 });

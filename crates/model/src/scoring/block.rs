@@ -3,10 +3,11 @@
 //! What follows a product row by row runs on each block of rows as soon as the product has it; see
 //! `docs/numerics.md` for the order of the operations.
 
-use super::chunk::{Buffers, Chunk};
+use super::buffers::Buffers;
+use super::chunk::{Chunk, Placed};
 use super::layer_weights::{LayerWeights, NormWeights, Product};
 use crate::decoder::{Activation, Decoder, NormKind, Placement};
-use glasswork_kernels::attention::{self, Shape};
+use glasswork_kernels::attention::{self, Kept, Shape};
 use glasswork_kernels::gemm::{Beside, View, gemm_then};
 use glasswork_kernels::operand::RowsMut;
 use glasswork_kernels::rope::{self, Angles, Heads};
@@ -42,6 +43,20 @@ pub(super) fn norm_rows(
     }
 }
 
+/// Keys and values of a layer that stay for later tokens, of each sequence.
+pub(super) type Keeping<'k> = Option<&'k mut [Kept]>;
+
+/// The shape of every attention of a decoder; lengths are told with the sequences.
+pub(super) fn attention_shape(decoder: &Decoder) -> Shape {
+    Shape {
+        sequence: 0,
+        heads: decoder.heads,
+        kv_heads: decoder.kv_heads,
+        width: decoder.head_width,
+        scale: decoder.factors.attention,
+    }
+}
+
 fn add_bias(isa: Isa, rows: &mut [f32], product: &Product) {
     if !product.bias.is_empty() {
         elementwise::add_bias_rows(isa, rows, &product.bias);
@@ -49,21 +64,22 @@ fn add_bias(isa: Isa, rows: &mut [f32], product: &Product) {
 }
 
 impl Block<'_> {
-    /// Takes the rows `x` `[n, d]` of a chunk through the layer, in place.
-    pub(super) fn run(&self, buffers: &mut Buffers, chunk: &Chunk, x: &mut [f32]) {
-        buffers.resize(self.decoder, chunk.rows.len());
+    /// Takes the rows `x` `[n, d]` of a chunk through the layer, in place. Where keys and values are kept, the
+    /// rows' own are added to them; a chunk that says nothing of what its rows continue continues those.
+    pub(super) fn run(&self, buffers: &mut Buffers, chunk: &Chunk, x: &mut [f32], kept: Keeping) {
+        buffers.resize(self.decoder, chunk.len());
         match self.decoder.placement {
-            Placement::Before => self.norms_before(buffers, chunk, x),
-            Placement::After => self.norms_after(buffers, chunk, x),
-            Placement::Parallel => self.parallel(buffers, chunk, x),
+            Placement::Before => self.norms_before(buffers, chunk, x, kept),
+            Placement::After => self.norms_after(buffers, chunk, x, kept),
+            Placement::Parallel => self.parallel(buffers, chunk, x, kept),
         }
     }
 
-    fn norms_before(&self, buffers: &mut Buffers, chunk: &Chunk, x: &mut [f32]) {
+    fn norms_before(&self, buffers: &mut Buffers, chunk: &Chunk, x: &mut [f32], kept: Keeping) {
         let (isa, d) = (self.pool.isa(), self.decoder.hidden);
         self.norm(&self.weights.norms[0], buffers, x);
         let h = std::mem::take(&mut buffers.h);
-        self.attention(buffers, chunk, &h);
+        self.attention(buffers, chunk, &h, kept);
         buffers.h = h;
         let Buffers {
             h, middle, r, o, ..
@@ -94,9 +110,9 @@ impl Block<'_> {
         );
     }
 
-    fn norms_after(&self, buffers: &mut Buffers, chunk: &Chunk, x: &mut [f32]) {
+    fn norms_after(&self, buffers: &mut Buffers, chunk: &Chunk, x: &mut [f32], kept: Keeping) {
         let (isa, d) = (self.pool.isa(), self.decoder.hidden);
-        self.attention(buffers, chunk, x);
+        self.attention(buffers, chunk, x, kept);
         let Buffers {
             h, middle, r, o, ..
         } = buffers;
@@ -130,11 +146,11 @@ impl Block<'_> {
         (buffers.h, buffers.r) = (h, r);
     }
 
-    fn parallel(&self, buffers: &mut Buffers, chunk: &Chunk, x: &mut [f32]) {
+    fn parallel(&self, buffers: &mut Buffers, chunk: &Chunk, x: &mut [f32], kept: Keeping) {
         let (isa, d) = (self.pool.isa(), self.decoder.hidden);
         self.norm(&self.weights.norms[0], buffers, x);
         let h = std::mem::take(&mut buffers.h);
-        self.attention(buffers, chunk, &h);
+        self.attention(buffers, chunk, &h, kept);
         buffers.h = h;
         let Buffers { middle, o, .. } = buffers;
         self.product(middle, o, &self.weights.o, [], |_, _, []| {});
@@ -197,7 +213,7 @@ impl Block<'_> {
     }
 
     /// From `input` to attention's output in `o`.
-    fn attention(&self, buffers: &mut Buffers, chunk: &Chunk, input: &[f32]) {
+    fn attention(&self, buffers: &mut Buffers, chunk: &Chunk, input: &[f32], mut kept: Keeping) {
         let (decoder, isa) = (self.decoder, self.pool.isa());
         let (row, q, kv) = (
             decoder.qkv_width(),
@@ -235,27 +251,32 @@ impl Block<'_> {
                 rope::rotate_heads(isa, qkv, row, heads, positions, self.angles);
             },
         );
-        let mut start = 0;
-        for &(length, count) in &chunk.runs {
-            let shape = Shape {
-                sequence: length,
-                heads: decoder.heads,
-                kv_heads: decoder.kv_heads,
-                width: decoder.head_width,
-                scale: decoder.factors.attention,
-            };
-            let rows = start..start + length * count;
-            let statistics = rows.start * decoder.heads..rows.end * decoder.heads;
-            attention::forward(
-                self.pool,
-                self.profile,
-                shape,
-                &mut buffers.o[rows.start * q..rows.end * q],
-                &mut buffers.m[statistics.clone()],
-                &mut buffers.l[statistics],
-                &buffers.qkv[rows.start * row..rows.end * row],
-            );
-            start = rows.end;
+        let shape = attention_shape(decoder);
+        let (o, qkv) = (&mut buffers.o[..], &buffers.qkv[..]);
+        let (pool, profile) = (self.pool, self.profile);
+        if let Some(kept) = kept.as_deref_mut() {
+            let mut of: Vec<Option<&Placed>> = vec![None; kept.len()];
+            for placed in &chunk.placed {
+                of[placed.sequence] = Some(placed);
+            }
+            pool.run(|| {
+                kept.par_iter_mut().zip(of).for_each(|(kept, placed)| {
+                    for index in placed.into_iter().flat_map(|placed| placed.rows(0)) {
+                        kept.add(shape, &qkv[index * row..][..row]);
+                    }
+                });
+            });
+        }
+        match kept {
+            Some(kept) if chunk.siblings.is_empty() => {
+                let last = |placed: &Placed| {
+                    let rows = placed.path.iter().cloned();
+                    rows.map(|rows| (&kept[placed.sequence], rows)).next()
+                };
+                let sequences: Vec<_> = chunk.placed.iter().filter_map(last).collect();
+                attention::after_kept(pool, profile, shape, o, qkv, &sequences);
+            }
+            _ => attention::continued(pool, profile, shape, o, qkv, &chunk.siblings),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The last norm, the head and the loss, block by block of rows.
 
 use super::block::norm_rows;
-use super::chunk::Buffers;
+use super::buffers::Buffers;
 use super::layer_weights::{NormWeights, Product};
 use crate::{Checkpoint, Decoder};
 use glasswork_kernels::gemm::{Beside, View, gemm_then};
@@ -20,20 +20,19 @@ pub(super) struct Head<'a> {
     most: usize,
 }
 
-/// What is called with logits: the first one's row in the block, the rows, the same rows beside.
-type Then<'t> = &'t (dyn Fn(usize, &mut [f32], &mut [f32]) + Sync);
+/// What is called with logits: the first one's row in the block, the rows, two numbers a row beside them.
+type Then<'t> = &'t (dyn Fn(usize, &mut [f32], [&mut [f32]; 2]) + Sync);
 
 impl<'a> Head<'a> {
-    pub(super) fn load(
+    /// The head by matrices that are packed.
+    pub(super) fn new(
         checkpoint: &'a Checkpoint,
         (pool, profile): (&'a Pool, Profile),
-        product: &'a mut Product,
+        product: &'a Product,
         (buffers, most): (&'a mut Buffers, usize),
     ) -> Self {
-        let tensors = checkpoint.tensors();
         let mut norm = NormWeights::default();
-        norm.load(checkpoint, pool.isa(), &tensors.norm);
-        product.load(checkpoint, (pool, profile), &tensors.head, &mut Vec::new());
+        norm.load(checkpoint, pool.isa(), &checkpoint.tensors().norm);
         Self {
             pool,
             profile,
@@ -45,48 +44,66 @@ impl<'a> Head<'a> {
         }
     }
 
+    /// Packs the head's matrices.
+    pub(super) fn pack(product: &mut Product, checkpoint: &Checkpoint, numerics: (&Pool, Profile)) {
+        let tensors = &checkpoint.tensors().head;
+        product.load(checkpoint, numerics, tensors, &mut Vec::new());
+    }
+
     /// The tensors that are worth reading ahead.
     pub(super) fn matrices(checkpoint: &Checkpoint) -> impl Iterator<Item = &str> {
         let parts = checkpoint.tensors().head.parts.iter();
         parts.map(|part| part.weight.as_str())
     }
 
-    /// `done(losses)` for block after block of `rows` of the stream, which predict `targets`.
+    /// `done(losses, greedy)` for block after block of `rows` of the stream, which predict `targets`; 1 where
+    /// greedy choice would have taken the target.
     pub(super) fn losses(
         &mut self,
         stream: &[f32],
         rows: &[usize],
         targets: &[u32],
-        mut done: impl FnMut(&[f32]),
+        mut done: impl FnMut(&[f32], &[f32]),
     ) {
         let (isa, vocabulary) = (self.pool.isa(), self.decoder.vocabulary);
         let most = self.most;
-        let mut losses = vec![0.0; most.min(rows.len())];
+        let room = most.min(rows.len());
+        let (mut losses, mut greedy) = (vec![0.0; room], vec![0.0; room]);
         for (rows, targets) in rows.chunks(most).zip(targets.chunks(most)) {
-            let losses = &mut losses[..rows.len()];
-            self.block(stream, rows, losses, &|first, logits, losses| {
+            let (losses, greedy) = (&mut losses[..rows.len()], &mut greedy[..rows.len()]);
+            let beside = [&mut *losses, &mut *greedy];
+            self.block(stream, rows, beside, &|first, logits, [losses, greedy]| {
                 let targets = &targets[first..first + losses.len()];
-                cross_entropy::forward_rows(isa, logits, losses, targets, vocabulary);
+                cross_entropy::forward_choice_rows(
+                    isa, logits, losses, greedy, targets, vocabulary,
+                );
             });
-            done(losses);
+            done(losses, greedy);
         }
     }
 
-    /// Logits of the rows `rows` of the stream.
-    pub(super) fn logits(&mut self, stream: &[f32], rows: &[usize]) -> Vec<f32> {
-        let vocabulary = self.decoder.vocabulary;
-        let most = self.most;
-        let mut all = Vec::with_capacity(rows.len() * vocabulary);
-        let mut nothing = vec![0.0; most.min(rows.len())];
+    /// `then(number, logits)` for each of the rows `rows` of the stream.
+    pub(super) fn logits(
+        &mut self,
+        stream: &[f32],
+        rows: &[usize],
+        mut then: impl FnMut(usize, &[f32]),
+    ) {
+        let (vocabulary, most) = (self.decoder.vocabulary, self.most);
+        let mut nothing = [0; 2].map(|_| vec![0.0; most.min(rows.len())]);
+        let mut number = 0;
         for rows in rows.chunks(most) {
-            self.block(stream, rows, &mut nothing[..rows.len()], &|_, _, _| {});
-            all.extend_from_slice(&self.buffers.wide[..rows.len() * vocabulary]);
+            let beside = nothing.each_mut().map(|nothing| &mut nothing[..rows.len()]);
+            self.block(stream, rows, beside, &|_, _, _| {});
+            for logits in self.buffers.wide[..rows.len() * vocabulary].chunks_exact(vocabulary) {
+                then(number, logits);
+                number += 1;
+            }
         }
-        all
     }
 
     /// `then(first row, logits, the same rows of beside)` for the logits of some rows.
-    fn block(&mut self, stream: &[f32], rows: &[usize], beside: &mut [f32], then: Then) {
+    fn block(&mut self, stream: &[f32], rows: &[usize], beside: [&mut [f32]; 2], then: Then) {
         let (pool, isa) = (self.pool, self.pool.isa());
         let (decoder, norm) = (self.decoder, &self.norm);
         let (d, vocabulary) = (decoder.hidden, decoder.vocabulary);
@@ -110,8 +127,8 @@ impl<'a> Head<'a> {
             wide,
             View::new(h, count, d),
             &self.product.packed,
-            [Beside::new(beside, 1)],
-            |first, logits, [beside]| {
+            beside.map(|rows| Beside::new(rows, 1)),
+            |first, logits, beside| {
                 if factor != 1.0 {
                     elementwise::scale_rows(isa, logits, factor);
                 }

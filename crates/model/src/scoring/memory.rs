@@ -1,8 +1,8 @@
 //! What scoring keeps in memory, known before anything runs.
 
-use super::chunk::Buffers;
+use super::buffers::Buffers;
 use super::layer_weights::packed_by_row;
-use crate::decoder::{Linear, Orientation};
+use crate::decoder::{LayerTensors, Linear, Orientation};
 use crate::{Checkpoint, ModelError};
 use glasswork_kernels::gemm::{self, Packed};
 use glasswork_kernels::{Numerics, attention};
@@ -77,9 +77,20 @@ fn packed(numerics: Numerics, linear: &Linear) -> u64 {
 }
 
 /// Bytes of a row that is kept from layer to layer: its stream, token and position, then its number (8),
-/// target and loss.
+/// target, loss and whether that would have been chosen.
 fn row_bytes(checkpoint: &Checkpoint) -> u64 {
-    4 * (checkpoint.decoder().hidden as u64 + 6)
+    4 * (checkpoint.decoder().hidden as u64 + 7)
+}
+
+/// Bytes of a layer in the order in which the products read it.
+pub(super) fn layer_bytes(numerics: Numerics, layer: &LayerTensors) -> u64 {
+    let linears = [&layer.qkv, &layer.o, &layer.mlp_in, &layer.down];
+    linears.map(|linear| packed(numerics, linear)).iter().sum()
+}
+
+/// Bytes of the head, as above.
+pub(super) fn head_bytes(checkpoint: &Checkpoint, numerics: Numerics) -> u64 {
+    packed(numerics, &checkpoint.tensors().head)
 }
 
 /// Buffers of all threads for chunks of `rows` rows, and the table of rotations.
@@ -102,13 +113,11 @@ fn of_threads(checkpoint: &Checkpoint, work: Work, rows: usize) -> u64 {
     let by_row = linears.filter(|linear| packed_by_row(checkpoint, linear));
     let by_row = by_row.map(|linear| gemm::pack_rows_bytes(numerics, linear.inputs));
     let a_thread = products.max().unwrap_or(0) + by_row.max().unwrap_or(0);
-    // A head of a sequence in a layer is one task; sooner or later every thread has had one.
-    let tasks = decoder.layers * decoder.heads;
-    let tasks = tasks.saturating_mul(work.rows.div_ceil(longest));
-    let attention = attention::scratch_bytes(numerics, longest, decoder.head_width);
+    // Heads of sequences are tasks; sooner or later every thread has had one.
+    let attention = attention::continued_scratch_bytes(numerics, longest, decoder.head_width);
     // Cosines and sines, one of each for two elements.
     let angles = 4 * longest * decoder.rotation.width;
-    (threads * a_thread + threads.min(tasks) * attention + angles) as u64
+    (threads * (a_thread + attention) + angles) as u64
 }
 
 impl ScoringMemory {

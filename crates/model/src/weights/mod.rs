@@ -17,6 +17,7 @@ use memmap2::Mmap;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 pub(crate) use stored::Stored;
+pub use torch::{Bytes, TorchTensor, torch_tensors};
 
 /// Longest `config.json` that is read.
 const MAX_CONFIG: u64 = 1 << 20;

@@ -28,6 +28,14 @@ impl<'a> Lines<'a> {
         }
     }
 
+    /// From row `row` on, which there is.
+    pub(crate) fn below(self, row: usize) -> Self {
+        Self {
+            data: self.data.from(row * self.stride),
+            ..self
+        }
+    }
+
     /// `columns` elements of row `row` from column `column` on; none beyond `rows` rows.
     #[inline(always)]
     fn part(&self, row: usize, rows: usize, column: usize, columns: usize) -> Elements<'a> {
