@@ -1,0 +1,268 @@
+//! Reads cards: the YAML at their top, and where their links lead.
+
+use std::collections::BTreeSet;
+
+use serde_norway::Value;
+
+use crate::error::{Error, Result};
+use crate::inventory::{Card, FrontMatter};
+
+/// Longest card that is read.
+pub(crate) const MOST: u64 = 1 << 20;
+/// Longest front matter.
+const MOST_FRONT: usize = 64 << 10;
+/// Entries of a list, and characters of an entry.
+const MOST_ENTRIES: usize = 1000;
+const MOST_TEXT: usize = 1000;
+/// Links of a card.
+const MOST_LINKS: usize = 2000;
+
+/// Reads a card. A front matter that is none is an error beside the card: its text is kept.
+pub(crate) fn parse(path: &str, bytes: &[u8]) -> (Card, Option<Error>) {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
+    let (front, body) = split(&text);
+    let (front_matter, problem) = match front.map(|front| front_matter(front, path)) {
+        None => (FrontMatter::default(), None),
+        Some(Ok(front)) => (front, None),
+        Some(Err(error)) => (FrontMatter::default(), Some(error)),
+    };
+    let card = Card {
+        path: path.into(),
+        front_matter,
+        text: body.to_owned(),
+        links: links(body),
+    };
+    (card, problem)
+}
+
+/// The YAML between two lines `---`, and the rest.
+fn split(text: &str) -> (Option<&str>, &str) {
+    let Some(rest) = text.strip_prefix("---\n") else {
+        return (None, text);
+    };
+    let mut at = 0;
+    for line in rest.split_inclusive('\n') {
+        if line.trim_end() == "---" {
+            return (Some(&rest[..at]), &rest[at + line.len()..]);
+        }
+        at += line.len();
+    }
+    (None, text)
+}
+
+fn front_matter(yaml: &str, path: &str) -> Result<FrontMatter> {
+    let fail = |problem: String| Error::Content {
+        path: path.into(),
+        problem,
+    };
+    if yaml.len() > MOST_FRONT {
+        return Err(fail(format!(
+            "has a front matter of {} bytes; at most {MOST_FRONT} are read",
+            yaml.len()
+        )));
+    }
+    let value: Value = serde_norway::from_str(yaml)
+        .map_err(|error| fail(format!("its front matter is no YAML: {error}")))?;
+    let all = |key: &str| match value.get(key) {
+        Some(Value::Sequence(items)) => items.iter().filter_map(text).take(MOST_ENTRIES).collect(),
+        Some(one) => text(one).into_iter().collect(),
+        None => Vec::new(),
+    };
+    let one = |key: &str| value.get(key).and_then(text);
+    Ok(FrontMatter {
+        license: all("license"),
+        license_name: one("license_name"),
+        license_link: one("license_link"),
+        datasets: all("datasets"),
+        base_model: all("base_model"),
+        language: all("language"),
+        tags: all("tags"),
+    })
+}
+
+/// A scalar as a person would read it.
+fn text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.trim().to_owned(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(value) => value.to_string(),
+        _ => return None,
+    };
+    let text: String = text.chars().take(MOST_TEXT).collect();
+    (!text.is_empty()).then_some(text)
+}
+
+/// Targets of links and pictures, in Markdown and HTML, and bare addresses; none of code.
+fn links(text: &str) -> Vec<String> {
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut fence: Option<&str> = None;
+    for line in text.lines() {
+        let start = line.trim_start();
+        let mark = ["```", "~~~"].into_iter().find(|m| start.starts_with(m));
+        match (fence, mark) {
+            (None, Some(mark)) => {
+                fence = Some(mark);
+                continue;
+            }
+            (Some(open), Some(mark)) if open == mark => {
+                fence = None;
+                continue;
+            }
+            (Some(_), _) => continue,
+            (None, None) => {}
+        }
+        for link in of_line(&without_code(line)) {
+            if found.len() < MOST_LINKS && seen.insert(link.clone()) {
+                found.push(link);
+            }
+        }
+    }
+    found
+}
+
+/// A line without what stands between backticks.
+fn without_code(line: &str) -> String {
+    let parts: Vec<&str> = line.split('`').collect();
+    // A last backtick without a partner opens nothing.
+    let closed = parts.len() - parts.len().is_multiple_of(2) as usize;
+    let text = |(i, part): (usize, &&str)| {
+        if i % 2 == 0 || i >= closed {
+            (*part).to_owned()
+        } else {
+            " ".to_owned()
+        }
+    };
+    parts.iter().enumerate().map(text).collect()
+}
+
+fn of_line(line: &str) -> Vec<String> {
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let mut add = |at: usize, target: &str| {
+        let target = target.trim();
+        if !target.is_empty() && target.len() <= MOST_TEXT && !target.contains(char::is_control) {
+            found.push((at, target.to_owned()));
+        }
+    };
+    // [text](target "title"), and `[name]: target` at the beginning of a line.
+    for (at, _) in line.match_indices("](") {
+        let rest = &line[at + 2..];
+        let target = match rest.strip_prefix('<') {
+            Some(inner) => inner.split('>').next(),
+            None => balanced(rest).split_whitespace().next(),
+        };
+        add(at, target.unwrap_or_default());
+    }
+    if line.starts_with('[')
+        && let Some((name, target)) = line.split_once("]: ")
+        && !name.contains("](")
+    {
+        let target = target.split_whitespace().next().unwrap_or_default();
+        add(0, target.trim_matches(['<', '>']));
+    }
+    for attribute in ["href=", "src="] {
+        for (at, _) in line.match_indices(attribute) {
+            let rest = &line[at + attribute.len()..];
+            if let Some(quote) = rest.chars().next().filter(|c| matches!(c, '"' | '\'')) {
+                add(at, rest[1..].split(quote).next().unwrap_or_default());
+            }
+        }
+    }
+    for scheme in ["https://", "http://"] {
+        for (at, _) in line.match_indices(scheme) {
+            let before = line[..at].chars().next_back();
+            // Those of the forms above were taken already.
+            if matches!(before, Some('(' | '"' | '\'' | '=')) && line[..at].ends_with(['"', '\''])
+                || line[..at].ends_with("](")
+                || line[..at].ends_with("](<")
+            {
+                continue;
+            }
+            let stops = |c: char| c.is_whitespace() || "<>\"'|)]}*".contains(c);
+            let target = line[at..].split(stops).next().unwrap_or_default();
+            if target.len() > scheme.len() {
+                add(at, target.trim_end_matches(['.', ',', ';', ':', '!', '?']));
+            }
+        }
+    }
+    found.sort();
+    found.into_iter().map(|(_, target)| target).collect()
+}
+
+/// What comes before the bracket that closes; brackets may stand within.
+fn balanced(text: &str) -> &str {
+    let mut open = 1;
+    for (at, c) in text.char_indices() {
+        open += match c {
+            '(' => 1,
+            ')' => -1,
+            _ => 0,
+        };
+        if open == 0 {
+            return &text[..at];
+        }
+    }
+    ""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn front_matter_and_links_are_read() {
+        let text = "---\r\nlicense: apache-2.0\r\nlanguage:\r\n- en\r\n- no\r\ndatasets: a/b\r\nbase_model: [c/d]\r\ntags: [1, true, {x: y}]\r\n---\r\n# Title\r\n\
+            See [paper](https://arxiv.org/abs/1 \"title\"), [card](docs/card.md) and ![](a_(b).png).\r\n\
+            <img src=\"loss.svg\"> https://example.org/x. `https://example.org/code`\r\n\
+            ```\r\n[no](link)\r\n```\r\n[1]: <no>\r\n[2]: notes.md\r\n[again](docs/card.md)\r\n";
+        let (card, problem) = parse("README.md", text.as_bytes());
+        assert!(problem.is_none());
+        let front = &card.front_matter;
+        assert_eq!(front.license, ["apache-2.0"]);
+        assert_eq!(front.language, ["en", "no"]);
+        assert_eq!(front.datasets, ["a/b"]);
+        assert_eq!(front.base_model, ["c/d"]);
+        assert_eq!(front.tags, ["1", "true"]);
+        assert!(card.text.starts_with("# Title"));
+        assert_eq!(
+            card.links,
+            [
+                "https://arxiv.org/abs/1",
+                "docs/card.md",
+                "a_(b).png",
+                "loss.svg",
+                "https://example.org/x",
+                "no",
+                "notes.md"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_card_without_front_matter_is_all_text() {
+        for text in ["# A\n", "---\nlicense: mit\n", "", "---"] {
+            let (card, problem) = parse("x.md", text.as_bytes());
+            assert_eq!((card.text.as_str(), problem.is_none()), (text, true));
+        }
+    }
+
+    #[test]
+    fn attack_front_matter() {
+        let laughs: String = (1..40)
+            .map(|i| format!("a{i}: &a{i} [*a{}, *a{0}, *a{0}, *a{0}, *a{0}]\n", i - 1))
+            .collect();
+        for yaml in [
+            format!("a0: &a0 [x, x, x, x]\n{laughs}"),
+            "[".repeat(60_000),
+            "x".repeat(MOST_FRONT + 1),
+            "license: [mit\n".into(),
+            "license: *nothing\n".into(),
+        ] {
+            let (card, problem) = parse("x.md", format!("---\n{yaml}\n---\ntext\n").as_bytes());
+            assert!(problem.is_some(), "{}", &yaml[..40.min(yaml.len())]);
+            assert_eq!(card.text, "text\n");
+        }
+        let (card, _) = parse("x.md", b"\xff\xfe](x)](\x00)](((((");
+        assert!(card.links.len() <= 2);
+    }
+}

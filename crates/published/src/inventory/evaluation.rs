@@ -1,0 +1,29 @@
+//! Results of evaluations.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A file of results, in the schema of lm-evaluation-harness.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluation {
+    /// Where it lies.
+    pub path: String,
+    /// The name of the checkpoint that it belongs to, by where it lies or by its own name.
+    pub checkpoint: Option<String>,
+    /// Scores by task and metric, named as in the file (`acc_norm`, `acc_norm,none`).
+    pub results: BTreeMap<String, BTreeMap<String, Score>>,
+}
+
+/// One score. What is not there is never zero.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Score {
+    /// A number; it may be NaN or infinite.
+    Value(#[serde(with = "super::metrics::number")] f64),
+    /// `null`.
+    Missing,
+    /// Words where a number is due: `running…`, `N/A`.
+    Failed(String),
+}
