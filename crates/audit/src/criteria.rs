@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::claims::{CLAIM_IDS, Rung};
 use crate::error::{Error, Result};
+use crate::publication::PUBLICATION_CLAIM_IDS;
 
 /// The criteria used when the reader gives none, as text; reports print it in full.
 pub const DEFAULT_CRITERIA: &str = include_str!("../default-criteria.toml");
@@ -25,6 +26,22 @@ pub const CRITERION_IDS: &[&str] = &[
     "learning",
     "benchmarks",
     "safety",
+];
+
+/// The criteria by which a published model is judged when the reader gives none, as text.
+pub const DEFAULT_PUBLICATION_CRITERIA: &str = include_str!("../default-publication-criteria.toml");
+
+/// Ids of [`DEFAULT_PUBLICATION_CRITERIA`], that the page has words for.
+pub const PUBLICATION_CRITERION_IDS: &[&str] = &[
+    "pub_weights",
+    "pub_model_licence",
+    "pub_data_licences",
+    "pub_statements",
+    "pub_evaluations",
+    "pub_confirmed",
+    "pub_own_documents",
+    "pub_safety",
+    "pub_history",
 ];
 
 /// The most criteria in a file.
@@ -47,20 +64,23 @@ pub struct Criteria {
 pub struct Criterion {
     /// Its id, unique in the file.
     pub id: String,
-    /// Words for it, by language, where the id is none of [`CRITERION_IDS`].
+    /// Words for it, by language, where the id is none of [`CRITERION_IDS`] and [`PUBLICATION_CRITERION_IDS`].
     #[serde(default)]
     pub title: BTreeMap<String, String>,
-    /// Claims that must hold; ids of [`CLAIM_IDS`].
+    /// Claims that must hold; ids of [`CLAIM_IDS`], or of [`PUBLICATION_CLAIM_IDS`] for a published model.
     pub claims: Vec<String>,
     /// The least rung of each of them.
     pub rung: Rung,
-    /// With `licences_known`: classes of licences that training text may have.
+    /// Claims without evidence, or on a lower rung, are no reason against it; one that is contradicted still is.
+    #[serde(default)]
+    pub accept_missing: bool,
+    /// With `licences_known`: classes of licences that training text may have; with `pub_model_licence`: that the model may.
     pub classes: Option<Vec<LicenceClass>>,
     /// With `segments_replayed`: the share of all steps, lying in bad segments, that must be met …
     pub bad_share: Option<f64>,
     /// … with at least this chance.
     pub chance: Option<f64>,
-    /// With `held_out_better`: the most bits per byte on any source.
+    /// With `held_out_better`: the most bits per byte on any source; with `pub_own_documents`: on the reader's own.
     pub max_bits_per_byte: Option<f64>,
     /// With `verbatim_searched`: the most tokens of a copied stretch.
     pub max_verbatim_tokens: Option<u64>,
@@ -140,6 +160,12 @@ impl Criteria {
     pub fn shipped() -> Self {
         Self::parse(DEFAULT_CRITERIA).expect("a test parses the shipped file")
     }
+
+    /// [`DEFAULT_PUBLICATION_CRITERIA`], parsed.
+    #[must_use]
+    pub fn shipped_for_publications() -> Self {
+        Self::parse(DEFAULT_PUBLICATION_CRITERIA).expect("a test parses the shipped file")
+    }
 }
 
 impl Criterion {
@@ -153,34 +179,39 @@ impl Criterion {
             return Err("it names no claim".into());
         }
         for claim in &self.claims {
-            if !CLAIM_IDS.contains(&claim.as_str()) {
+            let known = [CLAIM_IDS, PUBLICATION_CLAIM_IDS].concat();
+            if !known.contains(&claim.as_str()) {
                 return Err(format!(
                     "`{claim}` is no claim; claims are {}",
-                    CLAIM_IDS.join(", ")
+                    known.join(", ")
                 ));
             }
         }
-        let needs = [
-            (self.classes.is_some(), "classes", "licences_known"),
+        let needs: [(bool, &str, &[&str]); 4] = [
+            (
+                self.classes.is_some(),
+                "classes",
+                &["licences_known", "pub_model_licence"],
+            ),
             (
                 self.bad_share.is_some() || self.chance.is_some(),
                 "bad_share and chance",
-                "segments_replayed",
+                &["segments_replayed"],
             ),
             (
                 self.max_bits_per_byte.is_some(),
                 "max_bits_per_byte",
-                "held_out_better",
+                &["held_out_better", "pub_own_documents"],
             ),
             (
                 self.max_verbatim_tokens.is_some(),
                 "max_verbatim_tokens",
-                "verbatim_searched",
+                &["verbatim_searched"],
             ),
         ];
-        for (given, key, claim) in needs {
-            if given && !self.claims.iter().any(|own| own == claim) {
-                return Err(format!("{key} needs the claim `{claim}`"));
+        for (given, key, claims) in needs {
+            if given && !self.claims.iter().any(|own| claims.contains(&own.as_str())) {
+                return Err(format!("{key} needs the claim `{}`", claims.join("` or `")));
             }
         }
         match (self.bad_share, self.chance) {
@@ -212,12 +243,18 @@ mod tests {
 
     #[test]
     fn the_shipped_criteria_are_the_ids_that_the_page_has_words_for() {
-        let ids: Vec<_> = Criteria::shipped()
-            .criteria
-            .into_iter()
-            .map(|criterion| criterion.id)
-            .collect();
-        assert_eq!(ids, CRITERION_IDS);
+        let ids = |criteria: Criteria| -> Vec<String> {
+            criteria
+                .criteria
+                .into_iter()
+                .map(|criterion| criterion.id)
+                .collect()
+        };
+        assert_eq!(ids(Criteria::shipped()), CRITERION_IDS);
+        assert_eq!(
+            ids(Criteria::shipped_for_publications()),
+            PUBLICATION_CRITERION_IDS
+        );
     }
 
     #[test]

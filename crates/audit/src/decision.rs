@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::claims::{Claim, Param, Params, Rung, Status};
 use crate::criteria::{Criteria, Criterion};
+use crate::publication::PUBLICATION_CLAIM_IDS;
 use crate::{commands, detection_chance};
 
 /// What the criteria say.
@@ -53,6 +54,19 @@ pub struct Remedy {
     pub params: Params,
     /// A command that does it.
     pub command: Option<String>,
+    /// What it costs, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+}
+
+/// What a remedy costs the reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    /// Bytes to fetch.
+    pub bytes: Option<u64>,
+    /// Minutes of the reader's own machine, about.
+    pub minutes: Option<u64>,
 }
 
 /// A criterion's verdict, with its grounds.
@@ -114,6 +128,19 @@ pub const REMEDY_IDS: &[&str] = &[
     "review_licences",
 ];
 
+/// Ids of remedies for published models.
+pub const PUBLICATION_REMEDY_IDS: &[&str] = &[
+    "pub_ask_publisher",
+    "pub_review_licences",
+    "pub_look_into_weights",
+    "pub_choose_another_checkpoint",
+    "pub_confirm_evaluations",
+    "pub_confirm_loss",
+    "pub_try_own_documents",
+    "pub_evaluate_safety",
+    "pub_ask_for_references",
+];
+
 /// Applies criteria to claims. `place` is how commands name the release.
 #[must_use]
 pub fn decide(claims: &[Claim], criteria: &Criteria, place: &str) -> Decision {
@@ -153,8 +180,62 @@ impl Grounds {
                 id: id.into(),
                 params,
                 command,
+                cost: None,
             });
         }
+    }
+
+    /// What would change a claim about a published model. The claim says what must be fetched for it.
+    fn publication_remedy(&mut self, claim: &Claim, place: &str) {
+        let id = publication_remedy(claim);
+        let params = Params::from([("claim".to_owned(), claim.id.as_str().into())]);
+        // Asking for two things is two remedies.
+        let there = |remedy: &&Remedy| remedy.id == id && remedy.params == params;
+        if self.remedies.iter().any(|remedy| there(&remedy)) {
+            return;
+        }
+        let number = |name: &str| claim.number(name).map(|value| value as u64);
+        let cost = Cost {
+            bytes: number("bytes_to_fetch"),
+            minutes: number("minutes"),
+        };
+        self.remedies.push(Remedy {
+            id: id.into(),
+            params,
+            command: publication_command(id, place),
+            cost: (cost.bytes.is_some() || cost.minutes.is_some()).then_some(cost),
+        });
+    }
+}
+
+/// The command of a remedy that the reader's own machine does.
+fn publication_command(id: &str, place: &str) -> Option<String> {
+    match id {
+        "pub_confirm_evaluations" | "pub_confirm_loss" | "pub_evaluate_safety" => {
+            Some(format!("glasswork poc {place} --budget 2h"))
+        }
+        "pub_try_own_documents" => Some(format!("glasswork eval {place} --mine DIRECTORY")),
+        _ => None,
+    }
+}
+
+/// The remedy for a claim about a published model that fails, or for which there is not enough.
+fn publication_remedy(claim: &Claim) -> &'static str {
+    match (claim.id.as_str(), claim.status) {
+        ("pub_evaluations_confirmed", Status::Missing | Status::Holds) => "pub_confirm_evaluations",
+        ("pub_loss_confirmed", Status::Missing | Status::Holds) => "pub_confirm_loss",
+        ("pub_own_documents", _) => "pub_try_own_documents",
+        ("pub_safety_evaluated", _) => "pub_evaluate_safety",
+        ("pub_licences_compatible", Status::Fails) => "pub_review_licences",
+        ("pub_references_alive", Status::Holds) => "pub_ask_for_references",
+        (
+            "pub_checkpoints_distinct" | "pub_checkpoints_in_order" | "pub_initialisation",
+            Status::Missing,
+        ) => "pub_look_into_weights",
+        ("pub_weights_readable" | "pub_weights_match_config", Status::Fails) => {
+            "pub_choose_another_checkpoint"
+        }
+        _ => "pub_ask_publisher",
     }
 }
 
@@ -193,7 +274,22 @@ fn judge(criterion: &Criterion, claims: &[Claim], place: &str) -> CriterionResul
 
 fn weigh(criterion: &Criterion, claim: &Claim, place: &str, grounds: &mut Grounds) {
     let named = || ("claim", Param::from(claim.id.as_str()));
+    // A criterion that accepts missing evidence is only broken by evidence.
+    let is_open = claim.status == Status::Missing
+        || claim.status == Status::Holds && claim.rung < Some(criterion.rung);
+    if criterion.accept_missing && is_open {
+        return;
+    }
+    let published = PUBLICATION_CLAIM_IDS.contains(&claim.id.as_str());
     match claim.status {
+        Status::Fails if published => {
+            grounds.broken.push(reason("claim_fails", [named()]));
+            grounds.publication_remedy(claim, place);
+        }
+        Status::Missing if published => {
+            grounds.open.push(reason("claim_missing", [named()]));
+            grounds.publication_remedy(claim, place);
+        }
         Status::Fails => {
             grounds.broken.push(reason("claim_fails", [named()]));
             let id = match claim.id.as_str() {
@@ -238,6 +334,9 @@ fn weigh(criterion: &Criterion, claim: &Claim, place: &str, grounds: &mut Ground
                     ("required", rung_name(criterion.rung)),
                 ];
                 grounds.open.push(reason("rung_too_low", values));
+                if published {
+                    grounds.publication_remedy(claim, place);
+                }
                 if claim.id == "segments_replayed" && criterion.bad_share.is_none() {
                     replay_more(1, claim, place, grounds);
                 }
@@ -253,7 +352,9 @@ fn limits(criterion: &Criterion, claim: &Claim, place: &str, grounds: &mut Groun
         Some(Param::List(texts)) => texts.clone(),
         _ => Vec::new(),
     };
-    if let ("licences_known", Some(allowed)) = (claim.id.as_str(), &criterion.classes) {
+    if let ("licences_known" | "pub_model_licence", Some(allowed)) =
+        (claim.id.as_str(), &criterion.classes)
+    {
         let allowed: Vec<String> = allowed
             .iter()
             .map(|class: &LicenceClass| crate::claims::class_name(*class))
@@ -300,10 +401,10 @@ fn limits(criterion: &Criterion, claim: &Claim, place: &str, grounds: &mut Groun
             replay_more(more as u64, claim, place, grounds);
         }
     }
-    if let ("held_out_better", Some(limit), Some(worst)) = (
+    if let ("held_out_better" | "pub_own_documents", Some(limit), Some(worst)) = (
         claim.id.as_str(),
         criterion.max_bits_per_byte,
-        claim.number("worst"),
+        claim.number("worst").or(claim.number("bits_per_byte")),
     ) && worst > limit
     {
         let source = claim

@@ -13,6 +13,9 @@
 //! * [`decide`] applies a [`Criteria`] file. There is no verdict without criteria; the default ones are
 //!   [`DEFAULT_CRITERIA`].
 //!
+//! Models that others published get the same treatment in [`publication`]: claims of their own, the same rungs, criteria
+//! and decision.
+//!
 //! Claims, criteria, reasons and remedies have stable ids; their words, in English and Japanese, are the page's
 //! (`web/src/catalogue`). Cost: one `check` of the release (every byte hashed) and its tables in memory.
 
@@ -23,15 +26,20 @@ mod criteria;
 mod decision;
 pub mod dossier;
 mod error;
+pub mod measured;
+pub mod publication;
 mod read;
 mod terms;
 
 pub use claims::{CLAIM_IDS, Claim, Evidence, Param, Params, Rung, Status, claims};
 pub use commands::{Command, commands, release_place};
-pub use criteria::{CRITERION_IDS, Criteria, Criterion, DEFAULT_CRITERIA};
+pub use criteria::{
+    CRITERION_IDS, Criteria, Criterion, DEFAULT_CRITERIA, DEFAULT_PUBLICATION_CRITERIA,
+    PUBLICATION_CRITERION_IDS,
+};
 pub use decision::{
-    CriterionResult, CriterionVerdict, Decision, REASON_IDS, REMEDY_IDS, Reason, Remedy, Verdict,
-    decide,
+    Cost, CriterionResult, CriterionVerdict, Decision, PUBLICATION_REMEDY_IDS, REASON_IDS,
+    REMEDY_IDS, Reason, Remedy, Verdict, decide,
 };
 pub use dossier::Dossier;
 pub use error::{Error, Result};

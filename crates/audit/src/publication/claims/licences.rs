@@ -1,0 +1,83 @@
+//! Claims about licences: the model's, the data's, and whether they can stand together.
+
+use super::{Grounds, Told, judged, missing};
+use crate::claims::{Claim, Rung};
+use crate::publication::finding::{Finding, Severity};
+
+pub(super) fn model_licence(grounds: &Grounds<'_>) -> Claim {
+    let id = "pub_model_licence";
+    let found: Vec<&Finding> = grounds
+        .against(&["licences"], Severity::Contradiction)
+        .into_iter()
+        .filter(|finding| finding.reason != "licences_conflict")
+        .collect();
+    let Some(model) = &grounds.licences.model else {
+        return missing(id);
+    };
+    let claim = grounds.broken(id, &found).unwrap_or_else(|| {
+        let rung = if grounds.licences.file_agrees {
+            Rung::Consistent
+        } else {
+            Rung::Declared
+        };
+        // "Unknown" is no licence: what may be done is then not known.
+        judged(id, rung, model.known)
+    });
+    claim
+        .with("licence", model.expression.as_str())
+        .with("classes", vec![model.class.clone()])
+        .on(model.evidence.clone())
+}
+
+pub(super) fn data_licences(grounds: &Grounds<'_>) -> Claim {
+    let id = "pub_data_licences";
+    let sources = &grounds.licences.sources;
+    if sources.is_empty() {
+        return missing(id);
+    }
+    let unknown: Vec<String> = sources
+        .iter()
+        .filter(|source| !source.known)
+        .map(|source| source.of.clone())
+        .collect();
+    // What somebody states and nobody knows is red; what nobody states is missing.
+    let silent = sources
+        .iter()
+        .filter(|source| source.expression.is_empty())
+        .count();
+    let claim = if silent > 0 && silent == unknown.len() {
+        missing(id)
+    } else {
+        judged(id, Rung::Declared, unknown.is_empty())
+    };
+    claim
+        .with("sources", sources.len())
+        .with("unknown", unknown)
+        .on(sources.iter().flat_map(|source| source.evidence.clone()))
+}
+
+pub(super) fn licences_compatible(grounds: &Grounds<'_>) -> Claim {
+    let id = "pub_licences_compatible";
+    let found: Vec<&Finding> = grounds
+        .against(&["licences"], Severity::Contradiction)
+        .into_iter()
+        .filter(|finding| finding.reason == "licences_conflict")
+        .collect();
+    if let Some(broken) = grounds.broken(id, &found) {
+        return broken;
+    }
+    let licences = grounds.licences;
+    // What is not known cannot be compared.
+    let known = licences
+        .model
+        .iter()
+        .chain(&licences.sources)
+        .all(|one| one.known);
+    if licences.model.is_none() || licences.sources.is_empty() || !known {
+        return missing(id);
+    }
+    let open = grounds.against(&["licences"], Severity::Note).len();
+    judged(id, Rung::Consistent, true)
+        .with("sources", licences.sources.len())
+        .with("open_questions", open)
+}

@@ -1,0 +1,380 @@
+//! Token totals that do not add up: between statements, against steps × batch × sequence, along the names.
+
+use std::collections::BTreeSet;
+
+use crate::publication::Subject;
+use crate::publication::evidence;
+use crate::publication::finding::{Finding, Severity};
+use crate::publication::lines::{Line, lines, main_line};
+use crate::publication::statements::{Tokens, token_counts, whole_numbers};
+
+/// Words of a line that speaks of the whole training.
+const TOTAL: &[&str] = &[
+    "trained on",
+    "train on",
+    "trained for",
+    "training tokens",
+    "total",
+    "pretrained on",
+    "pre-trained on",
+];
+/// Words of a line that speaks of a part of it, or of something else.
+const PART: &[&str] = &[
+    "fine-tun",
+    "finetun",
+    "instruct",
+    "sft",
+    "chat",
+    "per ",
+    "each",
+    "every",
+    "chunk",
+    "stage",
+    "phase",
+    "context",
+    "first ",
+    "next ",
+    "subset",
+    "remaining",
+    "further",
+    "continu",
+    "followed",
+    "then ",
+    "anneal",
+    "mid-train",
+    "additional",
+    "another",
+    "other models",
+    "compared",
+    "llama",
+];
+/// A batch of another size than steps and tokens say, beyond this, is another batch.
+const TOLERANCE: f64 = 0.02;
+/// How far a count may lie from the line through its neighbours, as part of what they are apart: a batch that doubles
+/// in between makes a sixth.
+const OFF: f64 = 0.25;
+
+/// What a card says, and where.
+struct Statement {
+    card: String,
+    line: usize,
+    tokens: Tokens,
+    /// Sizes of models that the line names: `7b`. Cards of families state a total for each.
+    sizes: BTreeSet<String>,
+}
+
+fn statements(of: &Subject<'_>) -> Vec<Statement> {
+    let mut found = Vec::new();
+    for card in &of.inventory.cards {
+        for (number, line) in card.text.lines().enumerate() {
+            let lower = line.to_ascii_lowercase();
+            let whole = TOTAL.iter().any(|word| lower.contains(word))
+                && !PART.iter().any(|word| lower.contains(word));
+            let largest = token_counts(line)
+                .into_iter()
+                .max_by(|a, b| a.tokens.total_cmp(&b.tokens));
+            if let Some(tokens) = largest.filter(|_| whole) {
+                found.push(Statement {
+                    card: card.path.clone(),
+                    line: number + 1,
+                    tokens,
+                    sizes: model_sizes(&lower),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// Words such as `7b` or `olmo-7b` in a line in lower case: sizes of models, where no token follows.
+fn model_sizes(line: &str) -> BTreeSet<String> {
+    let words: Vec<&str> = line
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '.')
+        .filter(|word| !word.is_empty())
+        .collect();
+    words
+        .iter()
+        .enumerate()
+        .filter(|(i, word)| {
+            let number = word.strip_suffix(['b', 'm']).unwrap_or_default();
+            let counts_tokens = words
+                .get(i + 1)
+                .is_some_and(|next| next.starts_with("token"));
+            number.starts_with(|c: char| c.is_ascii_digit())
+                && number.parse::<f64>().is_ok()
+                && !counts_tokens
+        })
+        .map(|(_, word)| (*word).to_owned())
+        .collect()
+}
+
+/// Whether two statements speak of the same model, in a publication whose statements name `all` sizes.
+fn comparable(one: &Statement, other: &Statement, all: &BTreeSet<&String>) -> bool {
+    all.len() <= 1 || !one.sizes.is_empty() && one.sizes == other.sizes
+}
+
+/// The first number of a line that speaks of one of `words` and of none of `not`.
+fn stated(
+    of: &Subject<'_>,
+    words: &[&str],
+    not: &[&str],
+    room: std::ops::Range<u64>,
+) -> Option<u64> {
+    of.inventory
+        .cards
+        .iter()
+        .flat_map(|card| card.text.lines())
+        .find_map(|line| {
+            let line = line.to_ascii_lowercase();
+            let at = words
+                .iter()
+                .find_map(|word| Some(line.find(word)? + word.len()))?;
+            if not.iter().any(|word| line.contains(word)) {
+                return None;
+            }
+            whole_numbers(&line[at..])
+                .into_iter()
+                .find(|number| room.contains(number))
+        })
+}
+
+/// Sequences a step, as cards say it.
+fn batch(of: &Subject<'_>) -> Option<u64> {
+    let not = [
+        "token",
+        "per device",
+        "per-device",
+        "per gpu",
+        "per-gpu",
+        "micro",
+        "local",
+        "fine-tun",
+        "eval",
+    ];
+    stated(
+        of,
+        &["global batch size", "batch size"],
+        &not,
+        1..10_000_000,
+    )
+}
+
+/// Tokens a sequence: as cards say it, else the configuration's longest.
+fn sequence(of: &Subject<'_>) -> Option<u64> {
+    let said = stated(
+        of,
+        &["sequence length", "context length", "seq len", "seq_len"],
+        &["fine-tun", "extended"],
+        16..100_000_000,
+    );
+    said.or_else(|| {
+        let configs = of
+            .inventory
+            .checkpoints
+            .iter()
+            .filter_map(|one| one.config.as_ref());
+        configs
+            .filter_map(|config| {
+                [
+                    "max_position_embeddings",
+                    "n_positions",
+                    "max_sequence_length",
+                ]
+                .iter()
+                .find_map(|key| config.get(*key)?.as_u64())
+            })
+            .next()
+    })
+}
+
+/// Steps of the whole training, as cards say it.
+fn steps(of: &Subject<'_>) -> Option<u64> {
+    stated(
+        of,
+        &[
+            "training steps",
+            "total steps",
+            "train steps",
+            "number of steps",
+            "total iterations",
+            "training iterations",
+        ],
+        &["warm", "fine-tun", "every", "per "],
+        10..1_000_000_000,
+    )
+}
+
+/// Statements that differ are contradictions, and so are names that leave their line; a product that differs is a doubt, because its
+/// factors are read out of prose.
+#[must_use]
+pub fn detect(of: &Subject<'_>) -> Vec<Finding> {
+    let statements = statements(of);
+    let sizes: BTreeSet<&String> = statements.iter().flat_map(|one| &one.sizes).collect();
+    let mut findings = Vec::new();
+    for (i, one) in statements.iter().enumerate() {
+        let Some(other) = statements[..i]
+            .iter()
+            .find(|other| comparable(one, other, &sizes) && !other.tokens.agrees(&one.tokens))
+        else {
+            continue;
+        };
+        findings.push(
+            about(Severity::Contradiction, &one.card, "totals_differ")
+                .with("stated", one.tokens.tokens)
+                .with("other", other.tokens.tokens)
+                .with("line", one.line)
+                .with("other_line", other.line)
+                .on(evidence::file(&one.card, None, "cards"))
+                .on(evidence::file(&other.card, None, "cards")),
+        );
+        break;
+    }
+    let product = |steps: u64| Some(steps as f64 * batch(of)? as f64 * sequence(of)? as f64);
+    if let (Some(steps), Some(first)) = (steps(of), statements.first())
+        && let Some(product) = product(steps)
+    {
+        let exact = Tokens {
+            tokens: product,
+            rounding: TOLERANCE * product,
+        };
+        if !statements.iter().any(|one| one.tokens.agrees(&exact)) {
+            findings.push(
+                about(Severity::Doubt, &first.card, "product_differs")
+                    .with("stated", first.tokens.tokens)
+                    .with("product", product)
+                    .with("steps", steps)
+                    .on(evidence::file(&first.card, None, "cards")),
+            );
+        }
+    }
+    for line in lines(of.inventory) {
+        findings.extend(along_names(of, &line));
+    }
+    if let Some(line) = main_line(of.inventory)
+        && let Some((step, index)) = line.members.last()
+        && let Some(named) = of.inventory.checkpoints[*index].tokens
+        && let Some(product) = product(*step)
+    {
+        let room = TOLERANCE * product + unit(&counts(of, &line)) as f64;
+        if (named as f64 - product).abs() > room {
+            findings.push(
+                about(
+                    Severity::Doubt,
+                    &of.inventory.checkpoints[*index].name,
+                    "product_differs",
+                )
+                .with("stated", named)
+                .with("product", product)
+                .with("steps", *step),
+            );
+        }
+    }
+    findings
+}
+
+/// How many figures there are to hold against each other: statements, a product of factors, names with tokens.
+pub(crate) fn compared(of: &Subject<'_>) -> usize {
+    let product = steps(of).is_some() && batch(of).is_some() && sequence(of).is_some();
+    let named = main_line(of.inventory).map_or(0, |line| counts(of, &line).len());
+    statements(of).len() + usize::from(product) + if named >= 3 { named } else { 0 }
+}
+
+fn about(severity: Severity, subject: &str, reason: &str) -> Finding {
+    Finding::new("token_totals", severity, subject, reason).asking("token_counts")
+}
+
+/// Step, tokens and index of the checkpoints of a line that say how many tokens they saw.
+fn counts(of: &Subject<'_>, line: &Line) -> Vec<(u64, u64, usize)> {
+    line.members
+        .iter()
+        .filter_map(|(step, index)| Some((*step, of.inventory.checkpoints[*index].tokens?, *index)))
+        .collect()
+}
+
+/// What counts in names are rounded to: the largest power of ten that divides them all.
+fn unit(counts: &[(u64, u64, usize)]) -> u64 {
+    let divides = |unit: &u64| counts.iter().all(|(_, tokens, _)| tokens % unit == 0);
+    std::iter::successors(Some(1_u64), |unit| unit.checked_mul(10))
+        .take_while(|unit| *unit <= 1_000_000_000)
+        .filter(divides)
+        .last()
+        .unwrap_or(1)
+}
+
+/// Names whose tokens fall, or leave the line through their neighbours.
+fn along_names(of: &Subject<'_>, line: &Line) -> Vec<Finding> {
+    let counts = counts(of, line);
+    let unit = unit(&counts) as f64;
+    let mut off: Vec<(f64, usize)> = Vec::new();
+    for i in 0..counts.len() {
+        if counts.len() < 3 {
+            break;
+        }
+        // The ends are held against the line through the two next to them.
+        let (a, b) = match i {
+            0 => (1, 2),
+            i if i + 1 == counts.len() => (i - 2, i - 1),
+            i => (i - 1, i + 1),
+        };
+        let at = |i: usize| (counts[i].0 as f64, counts[i].1 as f64);
+        let ((x0, y0), (x1, y1), (x, y)) = (at(a), at(b), at(i));
+        if x1 <= x0 {
+            continue;
+        }
+        let expected = y0 + (y1 - y0) * (x - x0) / (x1 - x0);
+        let reach = ((x - x0) / (x1 - x0)).abs().max(1.0);
+        let room = unit * (1.0 + 2.0 * reach) + OFF * (y1 - y0).abs() * reach;
+        let distance = (y - expected).abs() / room;
+        if distance > 1.0 {
+            off.push((distance, i));
+        }
+    }
+    // One wrong count moves its neighbours' lines, too: only the farthest of neighbours is told.
+    let told: Vec<usize> = off
+        .iter()
+        .filter(|(distance, i)| {
+            off.iter()
+                .all(|(other, j)| i == j || i.abs_diff(*j) > 2 || other < distance)
+        })
+        .map(|(_, i)| *i)
+        .collect();
+    let mut findings: Vec<Finding> = told
+        .into_iter()
+        .map(|i| {
+            let (step, tokens, index) = counts[i];
+            about(
+                Severity::Contradiction,
+                &of.inventory.checkpoints[index].name,
+                "tokens_off_the_line",
+            )
+            .with("step", step)
+            .with("tokens", tokens)
+        })
+        .collect();
+    if findings.is_empty()
+        && let Some(fall) = counts.windows(2).find(|pair| pair[1].1 < pair[0].1)
+    {
+        findings.push(
+            about(
+                Severity::Contradiction,
+                &of.inventory.checkpoints[fall[1].2].name,
+                "tokens_fall",
+            )
+            .with("tokens", fall[1].1)
+            .with("before", fall[0].1),
+        );
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_of_models_are_told_from_counts_of_tokens() {
+        let sizes = |line: &str| model_sizes(line).into_iter().collect::<Vec<_>>();
+        assert_eq!(sizes("olmo-7b was trained on 300b tokens"), ["7b"]);
+        assert!(sizes("| total tokens | 1.3t |").is_empty());
+    }
+}
