@@ -7,24 +7,35 @@ import { defineConfig } from 'vitest/config';
 const sha256 = (text: string) => `'sha256-${createHash('sha256').update(text, 'utf8').digest('base64')}'`;
 
 /**
- * Folds the one script and the one style sheet into index.html and writes a content security policy that names their
+ * The two pages. Each is built by itself (`vite build`, `vite build --mode decision`): what two entries share would become a
+ * file of its own.
+ */
+const pages = {
+  report: { html: 'index.html', fixture: 'tests/fixture.json' },
+  decision: { html: 'decision.html', fixture: 'tests/decision.json' },
+} as const;
+
+type Page = (typeof pages)[keyof typeof pages];
+
+/**
+ * Folds the one script and the one style sheet into the page and writes a content security policy that names their
  * digests: the page can run nothing else and can reach nothing, whatever text a release carries.
  */
-function oneFile(): Plugin {
+function oneFile({ html: pageName }: Page): Plugin {
   return {
     name: 'glasswork-one-file',
     apply: 'build',
     enforce: 'post',
     generateBundle(_options, bundle) {
-      const page = bundle['index.html'];
-      if (page?.type !== 'asset') this.error('index.html is not in the bundle');
+      const page = bundle[pageName];
+      if (page?.type !== 'asset') this.error(`${pageName} is not in the bundle`);
       let script = '';
       let style = '';
       for (const [name, file] of Object.entries(bundle)) {
         if (file.type === 'chunk') script += file.code.replace(/<\/script/gi, '<\\/script');
         else if (name.endsWith('.css')) style += String(file.source).replace(/<\/style/gi, '<\\/style');
-        else if (name !== 'index.html') this.error(`${name} cannot be folded into one page`);
-        if (name !== 'index.html') delete bundle[name];
+        else if (name !== pageName) this.error(`${name} cannot be folded into one page`);
+        if (name !== pageName) delete bundle[name];
       }
       const policy =
         `default-src 'none'; script-src ${sha256(script)}; style-src ${sha256(style)}; ` +
@@ -37,28 +48,37 @@ function oneFile(): Plugin {
         .replace('</head>', () => `  <style>${style}</style>\n  </head>`)
         .replace('</body>', () => `  <script type="module">${script}</script>\n  </body>`);
       if (/(src|href)="[^#"]/.test(html.replace(script, '').replace(style, ''))) {
-        this.error('index.html still refers to another file');
+        this.error(`${pageName} still refers to another file`);
       }
       page.source = html;
     },
   };
 }
 
-/** `npm run dev` shows the fixture. */
+/** `npm run dev` shows the fixtures, at `/` and at `/decision.html`. */
 function fixtureWhileDeveloping(): Plugin {
   return {
     name: 'glasswork-fixture',
     apply: 'serve',
-    transformIndexHtml(html) {
-      const fixture = readFileSync(new URL('tests/fixture.json', import.meta.url), 'utf8');
+    transformIndexHtml(html, { path }) {
+      const { fixture: name } = path === '/decision.html' ? pages.decision : pages.report;
+      const fixture = readFileSync(new URL(name, import.meta.url), 'utf8');
       return html.replace('"glasswork-report-data"', () => fixture.replaceAll('<', '\\u003c'));
     },
   };
 }
 
-export default defineConfig({
-  base: './',
-  plugins: [svelte(), oneFile(), fixtureWhileDeveloping()],
-  build: { target: 'es2022', cssCodeSplit: false, assetsInlineLimit: 0, modulePreload: false, rolldownOptions: { checks: { pluginTimings: false } } },
-  test: { include: ['tests/*.test.ts'], environment: 'node' },
+export default defineConfig(({ mode }) => {
+  const page = mode === 'decision' ? pages.decision : pages.report;
+  return {
+    base: './',
+    plugins: [svelte(), oneFile(page), fixtureWhileDeveloping()],
+    build: {
+      target: 'es2022', cssCodeSplit: false, assetsInlineLimit: 0, modulePreload: false,
+      // The first build empties the folder, the second adds to it.
+      emptyOutDir: page === pages.report,
+      rolldownOptions: { input: page.html, checks: { pluginTimings: false } },
+    },
+    test: { include: ['tests/*.test.ts'], environment: 'node' },
+  };
 });

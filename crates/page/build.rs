@@ -1,4 +1,4 @@
-//! Puts the built page (`cargo xtask web`, which runs `npm run build` in `web/`) where the crate includes it. Without
+//! Puts the built pages (`cargo xtask web`, which runs `npm run build` in `web/`) where the crate includes it. Without
 //! it the crate still compiles, and says so when a report is asked for.
 
 use std::path::PathBuf;
@@ -7,8 +7,14 @@ use std::{env, fs};
 fn main() {
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-    let built = manifest.join("../../web/dist/index.html");
-    println!("cargo:rerun-if-changed={}", built.display());
-    let page = fs::read(&built).unwrap_or_default();
-    fs::write(out.join("page.html"), page).expect("cargo gives a directory that can be written to");
+    for (built, embedded) in [
+        ("index.html", "page.html"),
+        ("decision.html", "decision.html"),
+    ] {
+        let built = manifest.join("../../web/dist").join(built);
+        println!("cargo:rerun-if-changed={}", built.display());
+        let page = fs::read(&built).unwrap_or_default();
+        fs::write(out.join(embedded), page)
+            .expect("cargo gives a directory that can be written to");
+    }
 }

@@ -86,7 +86,15 @@ export interface CriterionResult {
   /** Catalogue ids of what stands against it. */
   reasons: { id: string; params: Params }[];
   /** What would change the verdict, with a command where there is one. */
-  remedies: { id: string; params: Params; command: string | null }[];
+  remedies: Remedy[];
+}
+
+export interface Remedy {
+  id: string;
+  params: Params;
+  command: string | null;
+  /** Where it is known what it costs: bytes to fetch, minutes of the reader's machine. */
+  cost?: { bytes: number | null; minutes: number | null } | null;
 }
 
 export interface Run {

@@ -7,18 +7,22 @@ import type { Language, Param, Params } from './report';
 
 export const catalogues: Record<Language, Record<Key, string>> = { en, ja };
 
-export type Words = {
+export type Words<K extends string = Key> = {
   language: Language;
   /** The sentence of a key that the compiler knows. */
-  say: (key: Key, params?: Params) => string;
+  say: (key: K, params?: Params) => string;
   /** The sentence of a key that comes from the data, or `otherwise` if the catalogue has none. */
   look: (key: string, params: Params, otherwise: string) => string;
 };
 
 const field = /\{(\w+)(?::(\w+))?((?:\|[^|{}]*)*)\}/g;
 
-export function wordsOf(language: Language, sentenceOfClaim?: (id: string, words: Words) => string): Words {
-  const catalogue: Record<string, string> = catalogues[language];
+/** Words of the report; another page of the same program brings a catalogue of its own. */
+export function wordsOf<K extends string = Key>(
+  language: Language,
+  sentenceOfClaim?: (id: string, words: Words<K>) => string,
+  catalogue: Record<string, string> = catalogues[language],
+): Words<K> {
   const fill = (text: string, params: Params): string =>
     text.replace(field, (_all, name: string, kind: string | undefined, forms: string) => {
       const value = params[name] ?? null;
@@ -30,7 +34,7 @@ export function wordsOf(language: Language, sentenceOfClaim?: (id: string, words
       }
       return write(value, kind);
     });
-  const words: Words = {
+  const words: Words<K> = {
     language,
     say: (key, params = {}) => fill(catalogue[key] ?? key, params),
     look: (key, params, otherwise) => {
@@ -40,7 +44,7 @@ export function wordsOf(language: Language, sentenceOfClaim?: (id: string, words
   };
 
   function write(value: Param, kind: string | undefined): string {
-    if (value === null) return words.say('missing');
+    if (value === null) return catalogue.missing ?? '';
     if (Array.isArray(value)) {
       const items = kind === 'classes' ? value.map((id) => words.look(`class.${id}`, {}, id)) : value;
       return list(items, language);

@@ -7,20 +7,19 @@ import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 
 const PLACEHOLDER = '"glasswork-report-data"';
-const built = new URL('../dist/index.html', import.meta.url);
 const candidates = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
 export const browserPath = candidates.find((path) => existsSync(path)) ?? null;
 
 /** The page as `crates/page` writes it. */
-export async function pageWith(report) {
-  const template = await readFile(built, 'utf8');
-  if (!template.includes(PLACEHOLDER)) throw new Error('dist/index.html has no place for the report: run npm run build');
-  return template.replace(PLACEHOLDER, () => JSON.stringify(report).replaceAll('<', '\\u003c'));
+export async function pageWith(data, name = 'index.html') {
+  const template = await readFile(new URL(`../dist/${name}`, import.meta.url), 'utf8');
+  if (!template.includes(PLACEHOLDER)) throw new Error(`dist/${name} has no place for the data: run npm run build`);
+  return template.replace(PLACEHOLDER, () => JSON.stringify(data).replaceAll('<', '\\u003c'));
 }
 
-export async function fixture() {
-  return JSON.parse(await readFile(new URL('fixture.json', import.meta.url), 'utf8'));
+export async function fixture(name = 'fixture.json') {
+  return JSON.parse(await readFile(new URL(name, import.meta.url), 'utf8'));
 }
 
 export async function openBrowser() {

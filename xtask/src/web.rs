@@ -2,7 +2,7 @@
 
 use crate::shell::{Result, output, root, run};
 
-/// Installs the page's packages where the lock file changed, and builds `web/dist/index.html`.
+/// Installs the page's packages where the lock file changed, and builds `web/dist/index.html` and `decision.html`.
 pub(crate) fn build() -> Result {
     install()?;
     run(&root().join("web"), "npm", &["run", "build", "--silent"])

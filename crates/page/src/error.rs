@@ -3,15 +3,15 @@
 /// `Result` with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why there is no report.
+/// Why there is no page.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// This program was compiled before the page was built.
-    #[error("this program was compiled without its report page (web/dist/index.html)")]
+    #[error("this program was compiled without its pages (web/dist)")]
     PageNotBuilt,
     /// The page has no place for the data, so it belongs to another version.
-    #[error("the report page holds {found} places for the data instead of one")]
+    #[error("the page holds {found} places for the data instead of one")]
     PageOfAnotherVersion {
         /// Places found.
         found: usize,
@@ -20,7 +20,7 @@ pub enum Error {
     #[error(transparent)]
     Audit(#[from] glasswork_audit::Error),
     /// The data cannot be written as JSON.
-    #[error("the report's data cannot be written as JSON: {0}")]
+    #[error("the page's data cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
 

@@ -1,27 +1,30 @@
-//! The page with data in it.
+//! A page with data in it.
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 
-/// The built page; empty when it was not built.
-const PAGE: &str = include_str!(concat!(env!("OUT_DIR"), "/page.html"));
+/// The built report page; empty when it was not built.
+pub(crate) const REPORT: &str = include_str!(concat!(env!("OUT_DIR"), "/page.html"));
+
+/// The built decision page; empty when it was not built.
+pub(crate) const DECISION: &str = include_str!(concat!(env!("OUT_DIR"), "/decision.html"));
 
 /// What stands where the data goes, inside `<script type="application/json">`.
 const PLACE: &str = "\"glasswork-report-data\"";
 
 /// Fails early, before a release is read for nothing.
-pub(crate) fn expect_built() -> Result<()> {
-    if PAGE.is_empty() {
+pub(crate) fn expect_built(page: &str) -> Result<()> {
+    if page.is_empty() {
         Err(Error::PageNotBuilt)
     } else {
         Ok(())
     }
 }
 
-pub(crate) fn with_data(data: &impl Serialize) -> Result<Vec<u8>> {
-    expect_built()?;
-    fill(PAGE, data)
+pub(crate) fn with_data(page: &str, data: &impl Serialize) -> Result<Vec<u8>> {
+    expect_built(page)?;
+    fill(page, data)
 }
 
 fn fill(page: &str, data: &impl Serialize) -> Result<Vec<u8>> {

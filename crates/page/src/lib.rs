@@ -1,13 +1,16 @@
-//! The offline report: one HTML file that holds the page and the release's data, and needs nothing else.
+//! The offline pages: each one HTML file that holds the page and its data, and needs nothing else.
 //!
-//! `web/` builds the page to one file with an empty place for the data; this crate embeds that file, reads a release
-//! through `glasswork-audit`, and fills the place. The result opens from disk without network: its content security
+//! [`report`] shows a release, [`decision`] published models side by side. `web/` builds each page to one file with an
+//! empty place for the data; this crate embeds those files, reads a release through `glasswork-audit`, and fills the
+//! place. The result opens from disk without network: its content security
 //! policy names the digests of its one script and one style sheet and allows nothing else, and whatever text a release
 //! carries reaches the page as JSON and is shown as text.
 //!
-//! The data contract is [`Report`]; `web/src/report.ts` is the same in TypeScript, and a test holds the two together.
+//! The data contracts are [`Report`] and [`Comparison`]; `web/src/report.ts` and `web/src/decision/comparison.ts` are
+//! the same in TypeScript, and a test holds each two together.
 //! Cost: what [`glasswork_audit::Dossier::read`] costs, and the file in memory once.
 
+mod comparison;
 mod error;
 mod html;
 mod report;
@@ -18,6 +21,7 @@ use glasswork_audit::{Criteria, Dossier};
 use glasswork_release::annex::Program;
 use glasswork_release::{Digest, check};
 
+pub use comparison::{Comparison, PrintedCriteria, Question, QuestionSheet, QuestionState};
 pub use error::{Error, Result};
 pub use report::{DecidedRun, Language, Report};
 
@@ -62,7 +66,7 @@ impl Options<'_> {
 /// # Errors
 /// When the page was not built, or nothing can be said about the directory.
 pub fn report(release: &Path, options: &Options<'_>) -> Result<Vec<u8>> {
-    html::expect_built()?;
+    html::expect_built(html::REPORT)?;
     to_html(&report_data(release, options)?)
 }
 
@@ -71,8 +75,7 @@ pub fn report(release: &Path, options: &Options<'_>) -> Result<Vec<u8>> {
 /// # Errors
 /// When the page was not built.
 pub fn to_html(report: &Report) -> Result<Vec<u8>> {
-    html::expect_built()?;
-    html::with_data(report)
+    html::with_data(html::REPORT, report)
 }
 
 /// The data of a report, for `--json`.
@@ -83,4 +86,12 @@ pub fn report_data(release: &Path, options: &Options<'_>) -> Result<Report> {
     let mut dossier = Dossier::read_with_progress(release, options.pinned_root, options.progress)?;
     dossier.own_replays = options.own_replays;
     Ok(Report::new(dossier, options))
+}
+
+/// The decision page: published models side by side, judged by the same criteria, as one HTML file.
+///
+/// # Errors
+/// When the page was not built.
+pub fn decision(comparison: &Comparison) -> Result<Vec<u8>> {
+    html::with_data(html::DECISION, comparison)
 }
