@@ -3,6 +3,9 @@
 //! A release's own tokenizer is held to one pipeline ([`crate::Tokenizer`]); a published model brings its own.
 //! Its patterns are compiled and run as they stand: a person who scores a model has chosen to trust it
 //! so far.
+//!
+//! What begins and ends a text stands in files beside it, `tokenizer_config.json` and
+//! `special_tokens_map.json`.
 
 use crate::error::{Error, Result};
 use std::fs::File;
@@ -12,10 +15,18 @@ use std::path::{Path, PathBuf};
 /// Longest `tokenizer.json` that is read; published ones stay below a tenth.
 const MOST_BYTES: u64 = 256 << 20;
 
+/// Longest file beside it; `tokenizer_config.json` lists added tokens and a chat template.
+const MOST_CONFIG_BYTES: u64 = 16 << 20;
+
+/// A special token, and how it is written.
+type Special = (u32, String);
+
 /// A tokenizer as `transformers` saves it.
 pub struct PublishedTokenizer {
     inner: tokenizers::Tokenizer,
     path: PathBuf,
+    begin: Option<Special>,
+    end: Option<Special>,
 }
 
 impl std::fmt::Debug for PublishedTokenizer {
@@ -35,10 +46,32 @@ impl PublishedTokenizer {
             path: path.into(),
             reason: error.to_string(),
         })?;
+        let special = |key: &str| -> Result<Option<Special>> {
+            for file in ["tokenizer_config.json", "special_tokens_map.json"] {
+                let text = token_of(&path.with_file_name(file), key)?;
+                let token = text.and_then(|text| Some((inner.token_to_id(&text)?, text)));
+                if token.is_some() {
+                    return Ok(token);
+                }
+            }
+            Ok(None)
+        };
         Ok(Self {
+            begin: special("bos_token")?,
+            end: special("eos_token")?,
             inner,
             path: path.into(),
         })
+    }
+
+    /// The token that begins a text, where the files beside the tokenizer name one of its vocabulary.
+    pub fn begin_of_text(&self) -> Option<&(u32, String)> {
+        self.begin.as_ref()
+    }
+
+    /// The token that ends a text, likewise.
+    pub fn end_of_text(&self) -> Option<&(u32, String)> {
+        self.end.as_ref()
     }
 
     /// The tokens of a text, without the ones that begin or end it.
@@ -46,13 +79,56 @@ impl PublishedTokenizer {
     /// # Errors
     /// A text that the pipeline cannot encode.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self.inner.encode_fast(text, false);
-        let encoding = encoding.map_err(|error| Error::Tokenizer {
-            path: self.path.clone(),
-            reason: error.to_string(),
-        })?;
+        self.tokens(text, false)
+    }
+
+    /// The tokens of a text with those that the pipeline puts around it: none for many models, one that begins
+    /// it for others.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_with_special(&self, text: &str) -> Result<Vec<u32>> {
+        self.tokens(text, true)
+    }
+
+    /// The text of tokens, without special ones.
+    ///
+    /// # Errors
+    /// Tokens that the pipeline cannot decode.
+    pub fn decode(&self, tokens: &[u32]) -> Result<String> {
+        let text = self.inner.decode(tokens, true);
+        text.map_err(|error| self.refuse(error.to_string()))
+    }
+
+    fn tokens(&self, text: &str, special: bool) -> Result<Vec<u32>> {
+        let encoding = self.inner.encode_fast(text, special);
+        let encoding = encoding.map_err(|error| self.refuse(error.to_string()))?;
         Ok(encoding.get_ids().to_vec())
     }
+
+    fn refuse(&self, reason: String) -> Error {
+        Error::Tokenizer {
+            path: self.path.clone(),
+            reason,
+        }
+    }
+}
+
+/// The text of a special token in a configuration: the value of `key`, or its `content`. A file that is not
+/// there names none.
+fn token_of(path: &Path, key: &str) -> Result<Option<String>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = read(path, MOST_CONFIG_BYTES)?;
+    let config: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|error| Error::Tokenizer {
+            path: path.into(),
+            reason: error.to_string(),
+        })?;
+    let token = &config[key];
+    let text = token.as_str().or_else(|| token["content"].as_str());
+    Ok(text.map(str::to_owned))
 }
 
 /// A whole plain file, or what a link leads to, of at most `limit` bytes.
@@ -81,6 +157,50 @@ fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const TINY: &str = r#"{"version": "1.0", "truncation": null, "padding": null, "normalizer": null,
+        "added_tokens": [{"id": 0, "content": "<s>", "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": true}],
+        "pre_tokenizer": null, "decoder": {"type": "Fuse"},
+        "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}},
+            {"Sequence": {"id": "A", "type_id": 0}}], "pair": [{"Sequence": {"id": "A", "type_id": 0}},
+            {"Sequence": {"id": "B", "type_id": 0}}],
+            "special_tokens": {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}}},
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+            "vocab": {"<s>": 0, "a": 1, "b": 2, "ab": 3}, "merges": ["a b"]}}"#;
+
+    #[test]
+    fn special_tokens_stand_around_and_beside() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join("tokenizer.json");
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).expect("writes");
+        };
+        write("tokenizer.json", TINY);
+        write(
+            "special_tokens_map.json",
+            r#"{"eos_token": {"content": "<s>"}}"#,
+        );
+        let tokenizer = PublishedTokenizer::open(&path).expect("opens");
+        assert_eq!(tokenizer.begin_of_text(), None);
+        assert_eq!(tokenizer.end_of_text(), Some(&(0, "<s>".to_owned())));
+        write(
+            "tokenizer_config.json",
+            r#"{"bos_token": "<s>", "eos_token": "not there"}"#,
+        );
+        let tokenizer = PublishedTokenizer::open(&path).expect("opens");
+        assert_eq!(tokenizer.begin_of_text(), Some(&(0, "<s>".to_owned())));
+        assert_eq!(tokenizer.end_of_text(), Some(&(0, "<s>".to_owned())));
+        assert_eq!(tokenizer.encode("aba").expect("encodes"), [3, 1]);
+        assert_eq!(
+            tokenizer.encode_with_special("aba").expect("encodes"),
+            [0, 3, 1]
+        );
+        assert_eq!(tokenizer.decode(&[0, 3, 1]).expect("decodes"), "aba");
+        write("tokenizer_config.json", "{");
+        assert!(PublishedTokenizer::open(&path).is_err());
+    }
 
     #[test]
     fn reads_plain_files_up_to_the_limit() {

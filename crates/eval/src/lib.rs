@@ -1,7 +1,8 @@
-//! What a checkpoint knows: held-out bits per byte, greedy samples, and what of them is quotation.
+//! What a checkpoint knows: held-out bits per byte, greedy samples, what of them is quotation, and benchmarks.
 //!
 //! **Owns** the evaluation of a release's own checkpoints on its own held-out text, filed as annexes
-//! (`evals/<step>/…`) in the result schema of lm-evaluation-harness.
+//! (`evals/<step>/…`) in the result schema of lm-evaluation-harness, and evaluations of published models as
+//! that harness makes them ([`harness`]).
 //!
 //! **Promises** scores that do not depend on batching: a document's likelihood has the same bits
 //! alone and among others. A score names the state digest that it was taken of; one that is there
@@ -11,6 +12,7 @@
 //! token.
 
 mod error;
+pub mod harness;
 mod rolling;
 mod run;
 mod sample;
