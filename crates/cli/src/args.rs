@@ -3,6 +3,7 @@
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use glasswork_kernels::{Profile, UnknownProfile};
+use glasswork_poc::Budget;
 use std::path::PathBuf;
 
 /// Groups the commands by what a person wants; clap itself lists subcommands in one heap.
@@ -12,11 +13,14 @@ const HELP: &str = "\
 {usage-heading} {usage}
 
 Decide
+  poc       MODEL      What a budget of time can teach about a published model; then learns it
+  compare   MODEL …    One page for the decision: models side by side, by your criteria
+  audit     MODEL      Everything that listings, headers, cards and logs tell, with what does not fit
   report    RELEASE    One HTML page, Japanese and English: what is known, how far it was checked
 Inspect
   check     RELEASE    Digests and chain; seconds
   replay    RELEASE    Recompute segments of the training and compare every bit
-  eval      RELEASE    Held-out bits per byte and samples, at every checkpoint
+  eval      RELEASE    Held-out bits per byte and samples, at every checkpoint; of a MODEL, tasks and own documents
   trace     RELEASE    Which documents a step read, with their licences
   score     MODEL      Log-likelihood of tokens or text under a published model
 Produce
@@ -41,19 +45,28 @@ pub(crate) struct Cli {
     /// Print the result as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Use no network: what is not on this machine is missing
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Say what a budget of time can teach about a published model, ask, and learn it
+    Poc(PocArgs),
+    /// Write one page for the decision: published models side by side, by criteria
+    Compare(CompareArgs),
+    /// Read what a published model's listings, headers, cards and logs tell, and what does not fit
+    Audit(AuditArgs),
     /// Write one HTML page, Japanese and English: what is known, how far it was checked
     Report(ReportArgs),
     /// Check digests and chain of a release
     Check(CheckArgs),
     /// Recompute segments of the training and compare every bit
     Replay(ReplayArgs),
-    /// Score checkpoints on held-out text and sample from them
+    /// Score checkpoints: a release's on held-out text, a published model's on tasks and own documents
     Eval(EvalArgs),
     /// Show which documents a step read, with their licences
     Trace(TraceArgs),
@@ -91,6 +104,93 @@ impl Compute {
     pub(crate) fn micro_batch(&self) -> u32 {
         self.micro_batch.unwrap_or(4)
     }
+}
+
+/// Where published models are fetched from.
+#[derive(Debug, Args, Clone)]
+pub(crate) struct DoorArgs {
+    /// Where downloads are kept, in `huggingface_hub`'s layout [default: $HF_HUB_CACHE, or its usual place]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) cache: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// A folder, or `hf:owner/name[@revision]`
+    pub(crate) model: String,
+    /// Write the decision page as well
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Language of the page
+    #[arg(long, value_enum, default_value_t = Lang::En)]
+    pub(crate) lang: Lang,
+    /// Criteria of the decision [default: the ones that the page prints]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) criteria: Option<PathBuf>,
+    /// Write obligations, conflicts, questions and a NOTICE file for lawyers into this new folder
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) licences: Option<PathBuf>,
+    /// Draw no weights: listings, headers, cards and logs only
+    #[arg(long)]
+    pub(crate) headers_only: bool,
+    #[command(flatten)]
+    pub(crate) door: DoorArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// Folders, `hf:owner/name[@revision]`, or assessments that `poc` or `audit --json` wrote
+    #[arg(required = true, value_name = "MODEL")]
+    pub(crate) models: Vec<String>,
+    /// Criteria of the decision [default: the ones that the page prints]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) criteria: Option<PathBuf>,
+    /// Where to write the page
+    #[arg(short, long, value_name = "FILE", default_value = "decision.html")]
+    pub(crate) output: PathBuf,
+    /// Print it to A4 as well, beside the page, where Chromium is installed
+    #[arg(long)]
+    pub(crate) pdf: bool,
+    /// Language that the page opens in
+    #[arg(long, value_enum, default_value_t = Lang::En)]
+    pub(crate) lang: Lang,
+    #[command(flatten)]
+    pub(crate) door: DoorArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PocArgs {
+    /// A folder, or `hf:owner/name[@revision]`
+    pub(crate) model: String,
+    /// How long it may take, as in `10m`, `2h`, `1d`
+    #[arg(long, value_name = "TIME", default_value = "10m")]
+    pub(crate) budget: Budget,
+    /// Do not ask before fetching and computing
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Where assessment and page are kept, and found again by the next run [default: poc/NAME]
+    #[arg(short, long, value_name = "DIRECTORY")]
+    pub(crate) output: Option<PathBuf>,
+    /// Training data that lies apart from the model: a folder, or `hf:datasets/owner/name[@revision]`
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) data: Option<String>,
+    /// Own documents and questions: a folder of text, Markdown, and CSV of question and answer; never leaves this machine
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) mine: Option<PathBuf>,
+    /// Criteria of the decision [default: the ones that the page prints]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) criteria: Option<PathBuf>,
+    /// Language of the page
+    #[arg(long, value_enum, default_value_t = Lang::En)]
+    pub(crate) lang: Lang,
+    /// Threads [default: all cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Most memory to use, as in `2GB` [default: four fifths of what is free]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<ByteSize>,
+    #[command(flatten)]
+    pub(crate) door: DoorArgs,
 }
 
 #[derive(Debug, Args)]
@@ -154,17 +254,50 @@ pub(crate) struct ReplayArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
-    /// The directory of a release
-    pub(crate) release: PathBuf,
-    /// Checkpoints to score, by step, as in `0,200,400` [default: all]
+    /// A release, a model folder, or `hf:owner/name[@revision]`
+    #[arg(value_name = "RELEASE|MODEL")]
+    pub(crate) model: String,
+    /// Of a release: checkpoints to score, by step, as in `0,200,400` [default: all]
     #[arg(long, value_delimiter = ',')]
     pub(crate) steps: Vec<u64>,
-    /// Score anew what was scored before; earlier scores are unsigned files
+    /// Of a release: score anew what was scored before; earlier scores are unsigned files
     #[arg(long)]
     pub(crate) again: bool,
+    /// Tasks, groups or tags of lm-evaluation-harness, as in `hellaswag,gsm8k`
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) tasks: Vec<String>,
+    /// Where data sets lie: `owner/name` as on the Hub, or the files that tasks name
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) data: Option<PathBuf>,
+    /// Task files of your own, which come before ours
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) include: Option<PathBuf>,
+    /// Own documents and questions: a folder of text, Markdown, and CSV of question and answer; never leaves this machine
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) mine: Option<PathBuf>,
+    /// Checkpoints of a published model, by name, or `all` [default: the last]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) checkpoints: Vec<String>,
+    /// Only so many documents of each task
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) limit: Option<usize>,
+    /// Examples before each question [default: as the task says]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) shots: Option<usize>,
+    /// Where results and answers are kept; a second run finds them [default: evals/NAME]
+    #[arg(short, long, value_name = "DIRECTORY")]
+    pub(crate) output: Option<PathBuf>,
+    /// Numerics profile [default: bf16-v1 for weights stored as bf16, else f32-v1]
+    #[arg(long, value_name = "NAME", value_parser = parse_profile)]
+    pub(crate) profile: Option<Profile>,
     /// Threads [default: all cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+    /// Most memory to use, as in `2GB` [default: four fifths of what is free]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<ByteSize>,
+    #[command(flatten)]
+    pub(crate) door: DoorArgs,
 }
 
 #[derive(Debug, Args)]

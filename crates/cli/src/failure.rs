@@ -54,7 +54,7 @@ impl Failure {
         Self {
             message: message.to_string(),
             hint,
-            code: 4,
+            code: crate::NOT_ENOUGH,
         }
     }
 
@@ -92,4 +92,7 @@ from_library!(
     glasswork_audit::Error,
     glasswork_page::Error,
     glasswork_model::ModelError,
+    glasswork_hub::Error,
+    glasswork_poc::Error,
+    glasswork_published::Error,
 );

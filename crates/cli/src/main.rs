@@ -7,9 +7,12 @@ mod args;
 mod cgroup;
 mod code;
 mod commands;
+mod door;
 mod failure;
 mod machine;
+mod offline;
 mod output;
+mod pdf;
 mod progress;
 
 use args::Cli;
@@ -21,11 +24,16 @@ static ALLOCATOR: glasswork_kernels::CacheLines = glasswork_kernels::CacheLines;
 
 /// Exit code for a mismatch between what a release says and what is so.
 const MISMATCH: u8 = 3;
+/// Exit code where evidence is missing.
+const NOT_ENOUGH: u8 = 4;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let output = output::Output::new(cli.json);
-    match commands::run(cli.command, &output) {
+    if cli.offline {
+        offline::seal(&output);
+    }
+    match commands::run(cli.command, cli.offline, &output) {
         Ok(code) => code,
         Err(failure) => failure.report(&output),
     }

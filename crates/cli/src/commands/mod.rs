@@ -5,6 +5,7 @@ mod demo;
 mod drill;
 mod eval;
 mod export;
+mod judge;
 mod plan;
 mod plan_model;
 mod prep;
@@ -24,12 +25,15 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs one command.
-pub(crate) fn run(command: Command, output: &Output) -> Result<ExitCode, Failure> {
+pub(crate) fn run(command: Command, offline: bool, output: &Output) -> Result<ExitCode, Failure> {
     match command {
+        Command::Poc(args) => judge::poc::run(&args, offline, output),
+        Command::Compare(args) => judge::compare::run(&args, offline, output),
+        Command::Audit(args) => judge::audit::run(&args, offline, output),
         Command::Report(args) => report::run(args, output),
         Command::Check(args) => check::run(&args, output),
         Command::Replay(args) => replay::run(&args, output),
-        Command::Eval(args) => eval::run(&args, output),
+        Command::Eval(args) => eval::run(&args, offline, output),
         Command::Trace(args) => trace::run(&args, output),
         Command::Score(args) => score::run(&args, output),
         Command::Plan(args) => plan::run(&args, output),

@@ -7,14 +7,12 @@ use crate::machine;
 use crate::output::{Output, bytes, duration, grouped};
 use glasswork_model::scoring::{Cut, ScoringMemory, Work};
 use glasswork_model::{Checkpoint, Scorer};
+use glasswork_poc::{Estimate, LayerTimes};
 use serde::Serialize;
 use std::process::ExitCode;
-use std::time::Instant;
 
 /// Tokens to score, where nobody asks for another number.
 const USUAL_TOKENS: u64 = 100_000;
-/// Rows that are timed: enough for the products' speed, few enough to take seconds.
-const SAMPLE_ROWS: usize = 512;
 
 #[derive(Serialize)]
 struct Plan {
@@ -67,7 +65,6 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
     let checkpoint = Checkpoint::open(&args.run)?;
     let pool = machine::pool(args.compute.threads)?;
     let profile = profile(args.profile, &checkpoint);
-    let decoder = checkpoint.decoder().clone();
     let tokens = args.tokens.unwrap_or(USUAL_TOKENS);
     let most = usize::try_from(tokens).unwrap_or(usize::MAX);
     let length = usual_length(args.length, &checkpoint)?.min(most);
@@ -78,45 +75,24 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
         longest: length,
     };
     let cut = Cut::fit(&checkpoint, work, budget(args.compute.memory))?;
-    let waves = waves(tokens, length, cut.wave_rows);
     let memory = ScoringMemory::of(&checkpoint, work, cut);
     let (parameters, weights_bytes) = (checkpoint.parameters(), checkpoint.stored_bytes());
     let stored_as = checkpoint.stored_type().name();
+    let architecture = checkpoint.decoder().architecture.name();
     let (threads, isa) = (pool.threads(), pool.isa().name());
 
     let mut scorer = Scorer::new(checkpoint, profile, pool);
-    let timed = |work: &mut dyn FnMut()| {
-        let start = Instant::now();
-        work();
-        start.elapsed().as_secs_f64()
-    };
-    // The first one may wait for the disk.
-    let first_load = timed(&mut || scorer.load_sample_layer());
-    let load = first_load.min(timed(&mut || scorer.load_sample_layer()));
-    let sample = length.min(SAMPLE_ROWS);
-    let count = (SAMPLE_ROWS.min(cut.chunk_rows) / sample).max(1);
-    let mut run = || timed(&mut || scorer.run_sample_layer(count, sample));
-    run();
-    let rate = (count * sample) as f64 / run().min(run());
-    // Longer sequences than the sample cost more attention; the head is a product like the others.
-    let of_layer = 2 * decoder.layer_matmul_parameters();
-    let attention = |length: usize| 2 * (decoder.query_width() * length) as u64;
-    let flops = rate * (of_layer + attention(sample)) as f64;
-    let compute = tokens as f64 * decoder.forward_flops_per_token(length) as f64 / flops;
-    let layer_share = of_layer as f64 / (parameters as f64 * 2.0);
-    let passes = waves as f64 / layer_share;
-    // The next layer is read while one computes: a disk costs time only where it is slower than that.
-    let disk = (passes * (first_load - load).max(0.0) - compute).max(0.0);
-    let seconds = compute + passes * load + disk;
+    let times = LayerTimes::measure(&mut scorer, cut, length);
+    let Estimate { passes, seconds } = times.estimate(&scorer, cut, tokens, length);
     let plan = Plan {
-        architecture: decoder.architecture.name(),
+        architecture,
         parameters,
         stored_as,
         weights_bytes,
         profile: profile.name(),
         tokens,
         length,
-        waves,
+        waves: passes,
         chunk_rows: cut.chunk_rows,
         memory_bytes: memory.total(),
         packed_bytes: memory.packed,
@@ -127,20 +103,14 @@ pub(super) fn run(args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure>
         program_bytes: memory.program,
         threads,
         isa,
-        layer_first_load_seconds: first_load,
-        layer_load_seconds: load,
-        layer_rows_per_second: rate,
+        layer_first_load_seconds: times.first_load,
+        layer_load_seconds: times.load,
+        layer_rows_per_second: times.rows_per_second,
         seconds,
         tokens_per_second: tokens as f64 / seconds,
     };
     output.result(&plan, || text(&plan));
     Ok(ExitCode::SUCCESS)
-}
-
-/// Passes over the files: each takes whole sequences, at least one.
-fn waves(tokens: u64, length: usize, wave_rows: usize) -> u64 {
-    let a_wave = (wave_rows / length).max(1) * length;
-    tokens.div_ceil(a_wave as u64)
 }
 
 fn text(plan: &Plan) -> String {
@@ -179,17 +149,4 @@ fn text(plan: &Plan) -> String {
         plan.threads,
         plan.isa,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::waves;
-
-    #[test]
-    fn a_pass_takes_whole_sequences() {
-        assert_eq!(waves(4096, 1024, 4096), 1);
-        // Three whole sequences fit into a pass, not three and a half.
-        assert_eq!(waves(7 * 1024, 1024, 3584), 3);
-        assert_eq!(waves(7 * 1024, 1024, 10), 7);
-    }
 }

@@ -22,11 +22,14 @@ fn of_the_program() {
     Usage: glasswork [OPTIONS] <COMMAND>
 
     Decide
+      poc       MODEL      What a budget of time can teach about a published model; then learns it
+      compare   MODEL …    One page for the decision: models side by side, by your criteria
+      audit     MODEL      Everything that listings, headers, cards and logs tell, with what does not fit
       report    RELEASE    One HTML page, Japanese and English: what is known, how far it was checked
     Inspect
       check     RELEASE    Digests and chain; seconds
       replay    RELEASE    Recompute segments of the training and compare every bit
-      eval      RELEASE    Held-out bits per byte and samples, at every checkpoint
+      eval      RELEASE    Held-out bits per byte and samples, at every checkpoint; of a MODEL, tasks and own documents
       trace     RELEASE    Which documents a step read, with their licences
       score     MODEL      Log-likelihood of tokens or text under a published model
     Produce
@@ -40,6 +43,7 @@ fn of_the_program() {
 
     Options:
           --json     Print the result as JSON
+          --offline  Use no network: what is not on this machine is missing
       -h, --help     Print help
       -V, --version  Print version
 
@@ -61,6 +65,7 @@ fn of_report() {
           --json             Print the result as JSON
       -o, --output <FILE>    Where to write the page [default: RELEASE/report.html]
           --lang <LANG>      Language that the page opens in [default: en] [possible values: ja, en]
+          --offline          Use no network: what is not on this machine is missing
           --criteria <FILE>  Criteria of the decision [default: the ones that the page prints]
           --root <DIGEST>    Root digest that the publisher announced
           --own-replays      The replay records under attestations/ are mine: I ran them
@@ -81,6 +86,7 @@ fn of_check() {
     Options:
           --json           Print the result as JSON
           --root <DIGEST>  Root digest that the publisher announced; without it the publisher stays unverified
+          --offline        Use no network: what is not on this machine is missing
       -h, --help           Print help
     ");
 }
@@ -98,6 +104,7 @@ fn of_replay() {
     Options:
           --json                       Print the result as JSON
           --segments <WHICH>           Segments to recompute, as in `3..5` or `2,7`; segment 1 starts at the initialisation
+          --offline                    Use no network: what is not on this machine is missing
           --sample <COUNT>             Recompute so many segments, drawn by this machine's own randomness, long ones more often [default: 1]
           --root <DIGEST>              Root digest that the publisher announced
           --own-replays                The records under attestations/ are mine: do not draw their segments again
@@ -112,19 +119,31 @@ fn of_replay() {
 #[test]
 fn of_eval() {
     assert_snapshot!(help(&["eval"]), @r"
-    Score checkpoints on held-out text and sample from them
+    Score checkpoints: a release's on held-out text, a published model's on tasks and own documents
 
-    Usage: glasswork eval [OPTIONS] <RELEASE>
+    Usage: glasswork eval [OPTIONS] <RELEASE|MODEL>
 
     Arguments:
-      <RELEASE>  The directory of a release
+      <RELEASE|MODEL>  A release, a model folder, or `hf:owner/name[@revision]`
 
     Options:
-          --json               Print the result as JSON
-          --steps <STEPS>      Checkpoints to score, by step, as in `0,200,400` [default: all]
-          --again              Score anew what was scored before; earlier scores are unsigned files
-          --threads <THREADS>  Threads [default: all cores]
-      -h, --help               Print help
+          --json                 Print the result as JSON
+          --steps <STEPS>        Of a release: checkpoints to score, by step, as in `0,200,400` [default: all]
+          --again                Of a release: score anew what was scored before; earlier scores are unsigned files
+          --offline              Use no network: what is not on this machine is missing
+          --tasks <NAMES>        Tasks, groups or tags of lm-evaluation-harness, as in `hellaswag,gsm8k`
+          --data <DIRECTORY>     Where data sets lie: `owner/name` as on the Hub, or the files that tasks name
+          --include <DIRECTORY>  Task files of your own, which come before ours
+          --mine <DIRECTORY>     Own documents and questions: a folder of text, Markdown, and CSV of question and answer; never leaves this machine
+          --checkpoints <NAMES>  Checkpoints of a published model, by name, or `all` [default: the last]
+          --limit <COUNT>        Only so many documents of each task
+          --shots <COUNT>        Examples before each question [default: as the task says]
+      -o, --output <DIRECTORY>   Where results and answers are kept; a second run finds them [default: evals/NAME]
+          --profile <NAME>       Numerics profile [default: bf16-v1 for weights stored as bf16, else f32-v1]
+          --threads <THREADS>    Threads [default: all cores]
+          --memory <SIZE>        Most memory to use, as in `2GB` [default: four fifths of what is free]
+          --cache <DIRECTORY>    Where downloads are kept, in `huggingface_hub`'s layout [default: $HF_HUB_CACHE, or its usual place]
+      -h, --help                 Print help
     ");
 }
 
@@ -141,6 +160,7 @@ fn of_trace() {
     Options:
           --json         Print the result as JSON
           --step <STEP>  The step (1 is the first update)
+          --offline      Use no network: what is not on this machine is missing
       -h, --help         Print help
     ");
 }
@@ -159,6 +179,7 @@ fn of_plan() {
           --json                       Print the result as JSON
           --threads <THREADS>          Threads [default: all cores]
           --micro-batch <MICRO_BATCH>  Most sequences computed at a time; fewer need less memory [default: 4]
+          --offline                    Use no network: what is not on this machine is missing
           --memory <SIZE>              Most memory to use, as in `2GB`: fewer sequences at a time, then activations computed twice
           --tokens <COUNT>             Of a model: so many tokens are to be scored [default: 100000]
           --length <INPUTS>            Of a model: in sequences of so many inputs [default: the model's positions, at most 2048]
@@ -180,6 +201,7 @@ fn of_score() {
     Options:
           --json               Print the result as JSON
           --tokens <FILE>      Sequences to score: a JSON array of token ids a line
+          --offline            Use no network: what is not on this machine is missing
           --text <FILE>        Text to score, documents apart by empty lines, with the folder's tokenizer.json
           --length <INPUTS>    Inputs of a window of text [default: the model's positions, at most 2048]
           --profile <NAME>     Numerics profile [default: bf16-v1 for weights stored as bf16, else f32-v1]
@@ -203,6 +225,7 @@ fn of_prep() {
           --json                    Print the result as JSON
       -o, --output <DIRECTORY>      Where the release grows [default: runs/NAME, the name from the run file]
           --cargo-home <DIRECTORY>  Cargo's home, where downloaded crates lie [default: $CARGO_HOME or ~/.cargo]
+          --offline                 Use no network: what is not on this machine is missing
           --rust-docs <DIRECTORY>   The toolchain's HTML documentation [default: share/doc/rust/html of `rustc --print sysroot`]
           --threads <THREADS>       Threads [default: all cores]
       -h, --help                    Print help
@@ -222,6 +245,7 @@ fn of_train() {
     Options:
           --json                       Print the result as JSON
       -o, --output <DIRECTORY>         Where the release grows [default: runs/NAME, the name from the run file]
+          --offline                    Use no network: what is not on this machine is missing
           --threads <THREADS>          Threads [default: all cores]
           --micro-batch <MICRO_BATCH>  Most sequences computed at a time; fewer need less memory [default: 4]
           --memory <SIZE>              Most memory to use, as in `2GB`: fewer sequences at a time, then activations computed twice
@@ -240,8 +264,9 @@ fn of_export() {
       hf  A folder that `transformers` loads
 
     Options:
-          --json  Print the result as JSON
-      -h, --help  Print help
+          --json     Print the result as JSON
+          --offline  Use no network: what is not on this machine is missing
+      -h, --help     Print help
     ");
 }
 
@@ -255,6 +280,7 @@ fn of_demo() {
     Options:
           --json                       Print the result as JSON
       -o, --output <DIRECTORY>         Where the release grows [default: runs/demo]
+          --offline                    Use no network: what is not on this machine is missing
           --threads <THREADS>          Threads [default: all cores]
           --micro-batch <MICRO_BATCH>  Most sequences computed at a time; fewer need less memory [default: 4]
           --memory <SIZE>              Most memory to use, as in `2GB`: fewer sequences at a time, then activations computed twice
@@ -275,7 +301,59 @@ fn of_export_hf() {
     Options:
           --json                Print the result as JSON
           --step <STEP>         Checkpoint to export, by step [default: the last]
+          --all                 Every checkpoint in a folder `stepN`, the training sequence as JSON lines, the metrics as CSV
+          --offline             Use no network: what is not on this machine is missing
       -o, --output <DIRECTORY>  The folder to make; must not exist
+      -h, --help                Print help
+    ");
+}
+
+#[test]
+fn of_audit() {
+    assert_snapshot!(help(&["audit"]), @r"
+    Read what a published model's listings, headers, cards and logs tell, and what does not fit
+
+    Usage: glasswork audit [OPTIONS] <MODEL>
+
+    Arguments:
+      <MODEL>  A folder, or `hf:owner/name[@revision]`
+
+    Options:
+          --json                  Print the result as JSON
+      -o, --output <FILE>         Write the decision page as well
+          --lang <LANG>           Language of the page [default: en] [possible values: ja, en]
+          --offline               Use no network: what is not on this machine is missing
+          --criteria <FILE>       Criteria of the decision [default: the ones that the page prints]
+          --licences <DIRECTORY>  Write obligations, conflicts, questions and a NOTICE file for lawyers into this new folder
+          --headers-only          Draw no weights: listings, headers, cards and logs only
+          --cache <DIRECTORY>     Where downloads are kept, in `huggingface_hub`'s layout [default: $HF_HUB_CACHE, or its usual place]
+      -h, --help                  Print help
+    ");
+}
+
+#[test]
+fn of_poc() {
+    assert_snapshot!(help(&["poc"]), @r"
+    Say what a budget of time can teach about a published model, ask, and learn it
+
+    Usage: glasswork poc [OPTIONS] <MODEL>
+
+    Arguments:
+      <MODEL>  A folder, or `hf:owner/name[@revision]`
+
+    Options:
+          --budget <TIME>       How long it may take, as in `10m`, `2h`, `1d` [default: 10m]
+          --json                Print the result as JSON
+          --offline             Use no network: what is not on this machine is missing
+      -y, --yes                 Do not ask before fetching and computing
+      -o, --output <DIRECTORY>  Where assessment and page are kept, and found again by the next run [default: poc/NAME]
+          --data <PLACE>        Training data that lies apart from the model: a folder, or `hf:datasets/owner/name[@revision]`
+          --mine <DIRECTORY>    Own documents and questions: a folder of text, Markdown, and CSV of question and answer; never leaves this machine
+          --criteria <FILE>     Criteria of the decision [default: the ones that the page prints]
+          --lang <LANG>         Language of the page [default: en] [possible values: ja, en]
+          --threads <THREADS>   Threads [default: all cores]
+          --memory <SIZE>       Most memory to use, as in `2GB` [default: four fifths of what is free]
+          --cache <DIRECTORY>   Where downloads are kept, in `huggingface_hub`'s layout [default: $HF_HUB_CACHE, or its usual place]
       -h, --help                Print help
     ");
 }

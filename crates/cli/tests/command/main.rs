@@ -13,6 +13,7 @@ mod help;
 mod invariance;
 mod kill;
 mod memory;
+mod publication;
 mod room;
 mod score;
 mod tamper;

@@ -51,9 +51,9 @@ fn no_release_there() {
      hint: name the directory of a release; a run becomes one when `glasswork train` has done its last step
     ");
     assert_snapshot!(said(&corpus.glasswork(&["eval", "docs"]), &corpus), @r"
-    exit 1
-    error: docs holds no checkpoint
-     hint: run `glasswork train` first
+    exit 2
+    error: docs holds no run.toml, so it is no release; and of a published model nothing was asked
+     hint: name a release, or tasks, or a folder of your own: `--tasks hellaswag,gsm8k --data DIRECTORY`, or `--mine DIRECTORY`
     ");
     assert_snapshot!(said(&corpus.glasswork(&["trace", "docs", "--step", "1"]), &corpus), @r"
     exit 1

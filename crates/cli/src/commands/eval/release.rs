@@ -1,4 +1,4 @@
-//! `eval`: held-out bits per byte and samples.
+//! A release: held-out bits per byte and samples.
 
 use crate::args::EvalArgs;
 use crate::code;
@@ -29,7 +29,7 @@ pub(super) fn run(args: &EvalArgs, output: &Output) -> Result<ExitCode, Failure>
     let pool = machine::pool(args.threads)?;
     let bar = Bar(bar(0, COUNTED).with_prefix("eval"));
     let all = evaluate(
-        &args.release,
+        std::path::Path::new(&args.model),
         pool,
         &args.steps,
         args.again,

@@ -1,0 +1,442 @@
+//! Tasks of lm-evaluation-harness and own documents, over checkpoints of a published model, in one process.
+
+use crate::args::EvalArgs;
+use crate::commands::judge::Entrance;
+use crate::commands::score::{budget, profile};
+use crate::failure::Failure;
+use crate::machine;
+use crate::output::{Output, grouped};
+use crate::progress::{COUNTED, bar};
+use glasswork_data::PublishedTokenizer;
+use glasswork_eval::harness::{
+    About, Datasets, Effort, Evaluated, Mine, MineReport, Options, Progress, Published, Room,
+    TaskFiles, evaluate, mine, own_tasks,
+};
+use glasswork_kernels::Pool;
+use glasswork_model::{Checkpoint, Scorer};
+use glasswork_poc::on_disk;
+use glasswork_published::Publication;
+use glasswork_release::{Digest, atomic, layout};
+use indicatif::ProgressBar;
+use serde::Serialize;
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Where answers are kept, in the folder of results.
+const ANSWERS: &str = "answers.jsonl";
+
+/// A bar that remembers what was computed and what was known.
+struct Bar(ProgressBar, Cell<Effort>);
+
+impl Progress for Bar {
+    fn begin(&self, effort: Effort) {
+        self.0.set_length((effort.computed + effort.known) as u64);
+        self.0.set_position(effort.known as u64);
+        self.0.set_message("answers");
+        self.1.set(effort);
+        self.0.reset_eta();
+    }
+
+    fn advance(&self, parts: usize) {
+        self.0.inc(parts as u64);
+    }
+}
+
+/// A checkpoint's part of the result.
+#[derive(Serialize)]
+struct OfCheckpoint {
+    checkpoint: String,
+    computed: usize,
+    known: usize,
+    tasks: Vec<OfTask>,
+    mine: Option<OfMine>,
+    results: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct OfTask {
+    task: String,
+    state: &'static str,
+    reason: Option<String>,
+    /// Metric with its filter, value, standard error.
+    metrics: Vec<(String, f64, Option<f64>)>,
+    /// Score of guessing, and the probability of guessing so well.
+    chance: Option<(f64, f64)>,
+}
+
+#[derive(Serialize)]
+struct OfMine {
+    documents: usize,
+    bytes: usize,
+    bits_per_byte: Option<f64>,
+    tokens_per_character: Option<f64>,
+    questions: usize,
+    exact: usize,
+    contained: usize,
+    skipped: Vec<(String, String)>,
+}
+
+pub(super) fn run(args: &EvalArgs, offline: bool, output: &Output) -> Result<ExitCode, Failure> {
+    let entrance = Entrance::new(&args.door, offline, &[&args.model])?;
+    let publication = entrance.open(&args.model)?;
+    let chosen = chosen(args, &publication)?;
+    let files = match &args.include {
+        Some(folder) => TaskFiles::open(folder)?.or(own_tasks()),
+        None => own_tasks(),
+    };
+    let folder = args.output.clone().unwrap_or_else(|| {
+        PathBuf::from("evals").join(plain(
+            args.model
+                .trim_end_matches('/')
+                .rsplit('/')
+                .next()
+                .unwrap_or("model"),
+        ))
+    });
+    create(&folder)?;
+    let pool = machine::pool(args.threads)?;
+    let mut all = Vec::new();
+    for index in chosen {
+        let one = of_checkpoint(args, &publication, index, &files, &folder, &pool)?;
+        output.note(&format!(
+            "{} done: {} answers computed, {} known",
+            one.checkpoint, one.computed, one.known
+        ));
+        all.push(one);
+    }
+    output.result(&all, || text(&all));
+    let whole = all
+        .iter()
+        .flat_map(|one| &one.tasks)
+        .all(|task| task.state == "measured");
+    Ok(if whole {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(crate::NOT_ENOUGH)
+    })
+}
+
+/// Indices of the checkpoints that a person asked for; the last where nobody asked.
+fn chosen(args: &EvalArgs, publication: &Publication) -> Result<Vec<usize>, Failure> {
+    let there = &publication.inventory().checkpoints;
+    let mut with_weights = (0..there.len()).filter(|&index| !there[index].weights.is_empty());
+    if args.checkpoints.iter().any(|name| name == "all") {
+        return Ok(with_weights.collect());
+    }
+    if args.checkpoints.is_empty() {
+        return match with_weights.next_back() {
+            Some(last) => Ok(vec![last]),
+            None => Err(Failure::new(
+                format!("{} holds no weights", args.model),
+                Some("name a model folder, or one that holds checkpoints".to_owned()),
+            )),
+        };
+    }
+    let find = |name: &String| {
+        there
+            .iter()
+            .position(|one| one.name == *name)
+            .ok_or_else(|| {
+                let names: Vec<&str> = there.iter().take(12).map(|one| one.name.as_str()).collect();
+                Failure::new(
+                    format!("there is no checkpoint {name}"),
+                    Some(format!(
+                        "there are {} checkpoints: {} …",
+                        there.len(),
+                        names.join(", ")
+                    )),
+                )
+            })
+    };
+    args.checkpoints.iter().map(find).collect()
+}
+
+fn of_checkpoint(
+    args: &EvalArgs,
+    publication: &Publication,
+    index: usize,
+    files: &TaskFiles,
+    folder: &Path,
+    pool: &Arc<Pool>,
+) -> Result<OfCheckpoint, Failure> {
+    let own = &publication.inventory().checkpoints[index];
+    let place = on_disk(publication.store(index), own)?;
+    let checkpoint = Checkpoint::open(&place)?;
+    let profile = profile(args.profile, &checkpoint);
+    let digests = [
+        digest(
+            own.weights
+                .iter()
+                .map(|file| place.join(name(&file.path)))
+                .chain([place.join(layout::MODEL_CONFIG)]),
+        )?,
+        digest(
+            [
+                "tokenizer.json",
+                "tokenizer_config.json",
+                "special_tokens_map.json",
+            ]
+            .map(|file| place.join(file)),
+        )?,
+    ];
+    let tokenizer = PublishedTokenizer::open(&place.join("tokenizer.json"))?;
+    let room = Room {
+        memory: budget(args.memory),
+        pool: Arc::clone(pool),
+    };
+    let scorer = Scorer::new(checkpoint, profile, Arc::clone(pool));
+    let mut model = Published::new(scorer, tokenizer, [&digests[0], &digests[1]], room)?;
+    let log = folder.join(ANSWERS);
+    let mut one = OfCheckpoint {
+        checkpoint: own.name.clone(),
+        computed: 0,
+        known: 0,
+        tasks: Vec::new(),
+        mine: None,
+        results: None,
+    };
+    let bar = || {
+        Bar(
+            bar(0, COUNTED).with_prefix(own.name.clone()),
+            Cell::default(),
+        )
+    };
+    if !args.tasks.is_empty() {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let about = About {
+            model: args.model.clone(),
+            model_args: format!("checkpoint={},profile={profile}", own.name),
+            date: now.map_or(0.0, |since| since.as_secs_f64()),
+            program: format!("glasswork {}", env!("CARGO_PKG_VERSION")),
+        };
+        let data = Datasets {
+            files: args.data.clone().unwrap_or_default(),
+            mirrors: args.data.iter().cloned().collect(),
+        };
+        let options = Options {
+            shots: args.shots,
+            limit: args.limit,
+            ..Options::default()
+        };
+        let bar = bar();
+        let evaluated = evaluate(
+            &mut model,
+            (files, &args.tasks),
+            &data,
+            &options,
+            Some(&log),
+            &about,
+            &bar,
+        );
+        bar.0.finish_and_clear();
+        let evaluated = evaluated?;
+        one.results = Some(write(folder, &own.name, &evaluated, about.date)?);
+        one.computed += evaluated.effort.computed;
+        one.known += evaluated.effort.known;
+        one.tasks = evaluated.scores.into_iter().map(of_task).collect();
+    }
+    if let Some(documents) = &args.mine {
+        let bar = bar();
+        let report = mine(&mut model, documents, &Mine::default(), Some(&log), &bar);
+        bar.0.finish_and_clear();
+        one.mine = Some(of_mine(report?));
+        one.computed += bar.1.get().computed;
+        one.known += bar.1.get().known;
+    }
+    Ok(one)
+}
+
+/// The results in the files of lm-evaluation-harness, in a folder of the checkpoint; the path of the results.
+fn write(
+    folder: &Path,
+    checkpoint: &str,
+    evaluated: &Evaluated,
+    date: f64,
+) -> Result<PathBuf, Failure> {
+    let folder = folder.join(plain(checkpoint));
+    create(&folder)?;
+    let stamp = stamp(date);
+    let path = folder.join(format!("results_{stamp}.json"));
+    atomic::write_file(&path, evaluated.results.as_bytes())?;
+    for (task, lines) in &evaluated.samples {
+        let name = format!("samples_{}_{stamp}.jsonl", plain(task));
+        atomic::write_file(&folder.join(name), lines.as_bytes())?;
+    }
+    Ok(path)
+}
+
+/// UTC as lm-evaluation-harness writes it into names of files: `2026-11-25T13-04-05.678901`.
+fn stamp(date: f64) -> String {
+    let seconds = date as u64;
+    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+    // Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}-{:02}-{:02}.{:06}",
+        of_day / 3600,
+        of_day / 60 % 60,
+        of_day % 60,
+        ((date - seconds as f64) * 1e6) as u64
+    )
+}
+
+/// A name that stays in its folder.
+fn plain(name: &str) -> String {
+    let fit = |c: char| {
+        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
+            c
+        } else {
+            '_'
+        }
+    };
+    let name: String = name.chars().take(100).map(fit).collect();
+    let name = name.trim_start_matches('.');
+    if name.is_empty() {
+        "model".to_owned()
+    } else {
+        name.to_owned()
+    }
+}
+
+fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn create(folder: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder).map_err(|source| {
+        glasswork_release::Error::Io {
+            action: "create",
+            path: folder.into(),
+            source,
+        }
+        .into()
+    })
+}
+
+/// BLAKE3 over the digests of the files that are there.
+fn digest(files: impl IntoIterator<Item = PathBuf>) -> Result<String, Failure> {
+    let mut all = String::new();
+    for path in files.into_iter().filter(|path| path.exists()) {
+        all.push_str(&Digest::of_file(&path)?.to_string());
+    }
+    Ok(Digest::of(all.as_bytes()).to_string())
+}
+
+fn of_task(score: glasswork_eval::harness::TaskScore) -> OfTask {
+    OfTask {
+        state: score.state.name(),
+        reason: score.state.reason().map(str::to_owned),
+        chance: score.chance.map(|chance| (chance.level, chance.p)),
+        task: score.task,
+        metrics: score.metrics,
+    }
+}
+
+fn of_mine(report: MineReport) -> OfMine {
+    OfMine {
+        documents: report.texts.len(),
+        bytes: report.texts.iter().map(|text| text.bytes).sum(),
+        bits_per_byte: report.bits_per_byte(),
+        tokens_per_character: report.tokens_per_character(),
+        questions: report.answers.len(),
+        exact: report.answers.iter().filter(|answer| answer.exact).count(),
+        contained: report
+            .answers
+            .iter()
+            .filter(|answer| answer.contains)
+            .count(),
+        skipped: report.skipped,
+    }
+}
+
+fn text(all: &[OfCheckpoint]) -> String {
+    let mut text = String::new();
+    for one in all {
+        text.push_str(&format!("{}\n", one.checkpoint));
+        for task in &one.tasks {
+            for (metric, value, error) in &task.metrics {
+                let error = error.map_or(String::new(), |error| format!(" ± {error:.4}"));
+                text.push_str(&format!(
+                    "  {:<28} {metric:<20} {value:.4}{error}\n",
+                    task.task
+                ));
+            }
+            if let Some((level, p)) = task.chance {
+                let guess = if p > 0.05 {
+                    ": not told from guessing"
+                } else {
+                    ""
+                };
+                text.push_str(&format!("  {:<28} guessing scores {level:.3}{guess}\n", ""));
+            }
+            if let Some(reason) = &task.reason {
+                text.push_str(&format!("  {:<28} {}: {reason}\n", task.task, task.state));
+            }
+        }
+        if let Some(mine) = &one.mine {
+            text.push_str(&own(mine));
+        }
+        if let Some(path) = &one.results {
+            text.push_str(&format!("  results in {}\n", path.display()));
+        }
+    }
+    text
+}
+
+fn own(mine: &OfMine) -> String {
+    let number =
+        |value: Option<f64>| value.map_or("not measured".to_owned(), |value| format!("{value:.4}"));
+    let mut text = format!(
+        "  own documents: {}, {} bytes; bits per byte {}, tokens a character {}\n",
+        grouped(mine.documents as u64),
+        grouped(mine.bytes as u64),
+        number(mine.bits_per_byte),
+        number(mine.tokens_per_character),
+    );
+    if mine.questions > 0 {
+        text.push_str(&format!(
+            "  own questions: {}, answered exactly {}, the answer contained {}\n",
+            mine.questions, mine.exact, mine.contained
+        ));
+    }
+    for (path, why) in &mine.skipped {
+        text.push_str(&format!("  not read: {path}: {why}\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_are_utc() {
+        assert_eq!(stamp(0.0), "1970-01-01T00-00-00.000000");
+        assert_eq!(stamp(951_782_400.5), "2000-02-29T00-00-00.500000");
+        assert_eq!(stamp(1_795_611_845.0), "2026-11-25T13-04-05.000000");
+    }
+
+    #[test]
+    fn names_stay_in_their_folder() {
+        assert_eq!(plain("../../x"), "_.._x");
+        assert_eq!(plain(".."), "model");
+        assert_eq!(
+            plain("stage1-step1000-tokens5B"),
+            "stage1-step1000-tokens5B"
+        );
+    }
+}

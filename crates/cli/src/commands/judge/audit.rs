@@ -1,0 +1,47 @@
+//! `audit`: what does not fit in what was published.
+
+use super::{Entrance, criteria, language, look, text};
+use crate::MISMATCH;
+use crate::args::AuditArgs;
+use crate::code;
+use crate::failure::Failure;
+use crate::output::Output;
+use glasswork_audit::measured::Measurements;
+use glasswork_audit::publication::Severity;
+use glasswork_page::{Comparison, decision};
+use glasswork_release::atomic;
+use std::process::ExitCode;
+
+pub(in crate::commands) fn run(
+    args: &AuditArgs,
+    offline: bool,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let criteria = criteria(args.criteria.as_deref())?;
+    let entrance = Entrance::new(&args.door, offline, &[&args.model])?;
+    let publication = entrance.open(&args.model)?;
+    let measured = Measurements::default();
+    let assessment = look(
+        &publication,
+        args.headers_only,
+        &measured,
+        &criteria,
+        &entrance,
+    );
+    if let Some(path) = &args.output {
+        let models = vec![assessment.clone()];
+        let page = Comparison::new(models, &criteria, language(args.lang), code::program());
+        atomic::write_file(path, &decision(&page)?)?;
+        output.note(&format!("decision page in {}", path.display()));
+    }
+    output.result(&assessment, || text::assessment(&assessment));
+    let contradicted = assessment
+        .findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Contradiction);
+    Ok(if contradicted {
+        ExitCode::from(MISMATCH)
+    } else {
+        ExitCode::SUCCESS
+    })
+}

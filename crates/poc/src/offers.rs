@@ -1,0 +1,129 @@
+//! What could be measured on a publication, with what it would take.
+
+use crate::facts::Facts;
+use crate::logged_loss::WINDOW;
+use crate::plan::{Item, What, order_of_checkpoints};
+use crate::{Budget, Rates};
+use glasswork_model::Decoder;
+use glasswork_published::{Checkpoint, Inventory};
+
+/// Rows a side of a probe: enough for a mean, and what a short budget allows.
+const ROWS: [usize; 5] = [64, 32, 16, 8, 4];
+/// Share of a budget that one probe may take.
+const SHARE: f64 = 0.25;
+/// Checkpoints that are probed at most.
+const PROBES: usize = 24;
+
+/// A probe of each checkpoint that can be probed, the most telling first. `remote` where weights have to be fetched.
+pub(crate) fn probes(
+    inventory: &Inventory,
+    facts: &Facts,
+    decoder: &Decoder,
+    rates: &Rates,
+    budget: Budget,
+    remote: bool,
+) -> Vec<Item> {
+    let Some(data) = &facts.order else {
+        return Vec::new();
+    };
+    // After the last checkpoint nothing was read that its loss could be held against.
+    let has_next = |index: usize| {
+        let step = facts.steps[index];
+        step.is_some_and(|step| {
+            let mut logged = facts.log.within(step + 1..=step + WINDOW);
+            data.file_of(step + 1).is_some() && logged.next().is_some()
+        })
+    };
+    let probed: Vec<usize> = (0..inventory.checkpoints.len())
+        .filter(|&index| has_next(index) && !inventory.checkpoints[index].weights.is_empty())
+        .collect();
+    let order = order_of_checkpoints(probed.len());
+    let items = order.into_iter().take(PROBES).map(|at| {
+        let index = probed[at];
+        probe(
+            index,
+            &inventory.checkpoints[index],
+            decoder,
+            rates,
+            budget,
+            remote,
+        )
+    });
+    items.collect()
+}
+
+/// The reader's own documents under the last checkpoint: `bytes` of them.
+pub(crate) fn own_documents(
+    inventory: &Inventory,
+    decoder: &Decoder,
+    rates: &Rates,
+    bytes: u64,
+    remote: bool,
+) -> Option<Item> {
+    let index = last_with_weights(inventory)?;
+    // Three bytes a token are few for any vocabulary in use; Japanese has about as many a character.
+    let tokens = bytes.div_ceil(3);
+    let length = decoder.positions.min(2048);
+    let fetch_bytes = fetched(&inventory.checkpoints[index], remote);
+    Some(Item {
+        what: What::OwnDocuments { checkpoint: index },
+        fetch_bytes,
+        tokens,
+        flops: tokens as f64 * decoder.forward_flops_per_token(length) as f64,
+        seconds: rates.fetching(fetch_bytes)
+            + rates.scoring(decoder, parameters(decoder), tokens, length),
+        claims: vec!["pub_own_documents"],
+    })
+}
+
+/// The last checkpoint that has weights: the one that people would use.
+pub(crate) fn last_with_weights(inventory: &Inventory) -> Option<usize> {
+    let has_weights = |one: &Checkpoint| !one.weights.is_empty();
+    inventory.checkpoints.iter().rposition(has_weights)
+}
+
+fn parameters(decoder: &Decoder) -> u64 {
+    let elements = |shape: &Vec<usize>| shape.iter().map(|&d| d as u64).product::<u64>();
+    decoder.tensor_shapes().values().map(elements).sum()
+}
+
+/// Bytes of a checkpoint's weights that are not on this disk.
+fn fetched(checkpoint: &Checkpoint, remote: bool) -> u64 {
+    let bytes = checkpoint.weights.iter().map(|file| file.bytes).sum();
+    if remote { bytes } else { 0 }
+}
+
+fn probe(
+    index: usize,
+    checkpoint: &Checkpoint,
+    decoder: &Decoder,
+    rates: &Rates,
+    budget: Budget,
+    remote: bool,
+) -> Item {
+    let parameters = parameters(decoder);
+    let fetch_bytes = fetched(checkpoint, remote);
+    let length = decoder.positions.min(2048);
+    let fetching = rates.fetching(fetch_bytes);
+    let cost = |rows: usize| {
+        let tokens = (2 * rows * length) as u64;
+        (tokens, rates.scoring(decoder, parameters, tokens, length))
+    };
+    let affordable = |&&rows: &&usize| cost(rows).1 <= SHARE * budget.seconds();
+    let rows = *ROWS
+        .iter()
+        .find(affordable)
+        .unwrap_or(&ROWS[ROWS.len() - 1]);
+    let (tokens, seconds) = cost(rows);
+    Item {
+        what: What::Probe {
+            checkpoint: index,
+            rows,
+        },
+        fetch_bytes,
+        tokens,
+        flops: tokens as f64 * decoder.forward_flops_per_token(length) as f64,
+        seconds: fetching + seconds,
+        claims: vec!["pub_loss_confirmed"],
+    }
+}

@@ -1,0 +1,217 @@
+//! Doing what was planned, within the time.
+
+use crate::facts::{Facts, reader};
+use crate::plan::{Item, Plan, What};
+use crate::probe::{Drawn, Subject};
+use crate::rows::Chunk;
+use crate::{Budget, Rates, Result, folder, offers, own};
+use glasswork_audit::measured::{Measurements, OwnDocuments};
+use glasswork_kernels::{Pool, Profile};
+use glasswork_model::scoring::Watch;
+use glasswork_model::{Checkpoint, Decoder, Scorer};
+use glasswork_published::Publication;
+use glasswork_release::safetensors::Dtype;
+use serde::Serialize;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A publication, and the machine that looks at it.
+pub struct Poc<'a> {
+    /// The model.
+    pub model: &'a Publication,
+    /// Where its training data lies: the model itself, or another place.
+    pub data: &'a Publication,
+    /// What measurements need of both.
+    pub facts: Facts,
+    /// Computes.
+    pub pool: Arc<Pool>,
+    /// Bytes that it may take.
+    pub memory: u64,
+    /// Whether weights have to be fetched.
+    pub remote: bool,
+    /// A folder of the reader's own documents and questions.
+    pub mine: Option<&'a Path>,
+}
+
+/// What became of an item.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Done {
+    /// The item.
+    pub item: Item,
+    /// What it took; seconds.
+    pub seconds: f64,
+    /// Why it was not done, where it was not.
+    pub skipped: Option<String>,
+}
+
+/// Told how it goes.
+pub trait Progress: Watch {
+    /// An item begins.
+    fn item(&self, item: &Item);
+    /// It is done or skipped; these are all measurements so far.
+    fn done(&self, done: &Done, measured: &Measurements);
+}
+
+impl Poc<'_> {
+    /// What fits into `budget`. Times one product, for a second.
+    ///
+    /// # Errors
+    /// A configuration that is not understood.
+    pub fn plan(&self, budget: Budget, fetched_per_second: f64) -> Result<Plan> {
+        let inventory = self.model.inventory();
+        let config = inventory
+            .checkpoints
+            .iter()
+            .rev()
+            .find_map(|one| one.config.as_ref());
+        let Some(config) = config else {
+            return Ok(Plan::new(Vec::new(), budget));
+        };
+        let decoder = Decoder::from_hugging_face(config)?;
+        let profile = Profile::Bf16V1;
+        let rates = Rates::measure(&self.pool, profile, &decoder, fetched_per_second);
+        // What a reader brought along is what that reader wants to know first.
+        let mut items = Vec::new();
+        if let Some(folder) = self.mine {
+            let bytes = own::bytes(folder);
+            let own = offers::own_documents(inventory, &decoder, &rates, bytes, self.remote);
+            items.extend(own);
+        }
+        let probes = offers::probes(
+            inventory,
+            &self.facts,
+            &decoder,
+            &rates,
+            budget,
+            self.remote,
+        );
+        items.extend(probes);
+        Ok(Plan::new(items, budget))
+    }
+
+    /// Does what `plan` chose, as long as `left` (seconds) lasts; what fails is noted and the rest goes on.
+    pub fn run(
+        &self,
+        plan: &Plan,
+        left: &dyn Fn() -> f64,
+        progress: &dyn Progress,
+    ) -> (Measurements, Vec<Done>) {
+        let mut measured = Measurements::default();
+        let mut all = Vec::new();
+        // What items really took, of what they were expected to.
+        let mut factor: f64 = 1.0;
+        for item in &plan.chosen {
+            let begun = left();
+            progress.item(item);
+            let skipped = if factor * item.seconds > begun {
+                Some("no time was left".to_owned())
+            } else {
+                self.measure(item, &mut measured, progress)
+                    .err()
+                    .map(|error| error.to_string())
+            };
+            let seconds = begun - left();
+            if skipped.is_none() {
+                factor = factor.max(seconds / item.seconds.max(1e-3));
+            }
+            let done = Done {
+                item: item.clone(),
+                seconds,
+                skipped,
+            };
+            progress.done(&done, &measured);
+            all.push(done);
+        }
+        (measured, all)
+    }
+
+    fn measure(
+        &self,
+        item: &Item,
+        measured: &mut Measurements,
+        watch: &dyn Progress,
+    ) -> Result<()> {
+        match item.what {
+            What::Probe { checkpoint, rows } => {
+                let found = self.probe(checkpoint, rows, watch)?;
+                measured.logged_loss.extend(found.logged);
+                measured.seen_unseen.extend(found.seen);
+            }
+            What::OwnDocuments { checkpoint } => {
+                if let Some(folder) = self.mine {
+                    measured.own_documents = Some(self.own_documents(checkpoint, folder)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn own_documents(&self, index: usize, documents: &Path) -> Result<OwnDocuments> {
+        let own = &self.model.inventory().checkpoints[index];
+        let folder = folder::on_disk(self.model.store(index), own)?;
+        let scorer = self.scorer(&folder)?;
+        own::measure(
+            &own.name,
+            scorer,
+            &folder,
+            documents,
+            (&self.pool, self.memory),
+        )
+    }
+
+    /// A model in the profile that its trainer would have computed it in: mixed precision. f16 has digits that bf16
+    /// would lose.
+    fn scorer(&self, folder: &Path) -> Result<Scorer> {
+        let checkpoint = Checkpoint::open(folder)?;
+        let profile = match checkpoint.stored_type() {
+            Dtype::F16 => Profile::F32V1,
+            _ => Profile::Bf16V1,
+        };
+        Ok(Scorer::new(checkpoint, profile, Arc::clone(&self.pool)))
+    }
+
+    fn probe(
+        &self,
+        index: usize,
+        rows: usize,
+        watch: &dyn Progress,
+    ) -> Result<crate::probe::Found> {
+        let own = &self.model.inventory().checkpoints[index];
+        let step = self.facts.steps[index].unwrap_or(0);
+        let part = |update: u64| {
+            let order = self.facts.order.as_ref()?;
+            self.facts.data.get(order.file_of(update)?)
+        };
+        let (next, last) = (part(step + 1), part(step));
+        let store = self.data.top();
+        let read_next = next.map(|part| reader(store, part));
+        let read_last = last.map(|part| reader(store, part));
+        let after = next.zip(read_next.as_ref()).map(|(part, read)| Chunk {
+            path: &part.path,
+            bytes: part.bytes,
+            read,
+        });
+        let before = last.zip(read_last.as_ref()).map(|(part, read)| Chunk {
+            path: &part.path,
+            bytes: part.bytes,
+            read,
+        });
+        let subject = Subject {
+            name: &own.name,
+            step,
+            after: after.as_ref(),
+            before: before.as_ref(),
+        };
+        let drawn = Drawn::draw(&subject, rows)?;
+        let folder = folder::on_disk(self.model.store(index), own)?;
+        let mut scorer = self.scorer(&folder)?;
+        drawn.score(
+            &subject,
+            &mut scorer,
+            &self.pool,
+            self.memory,
+            &self.facts.log,
+            watch,
+        )
+    }
+}
