@@ -84,7 +84,29 @@ pub(crate) fn run() -> Result {
         middle,
     ])?;
     peer(&["peers/torch_follow.py", &release, "--steps", "20"])?;
-    architectures(&python)
+    architectures(&python)?;
+    publications(&python)
+}
+
+/// Publications of real names, shapes and shard counts, written by PyTorch without their weights.
+fn publications(python: &str) -> Result {
+    let root = root();
+    let folder = root.join("target/peers/publications");
+    remove(&folder)?;
+    let folder = folder.to_string_lossy().into_owned();
+    shell::run(
+        &root,
+        python,
+        &["peers/publications.py", "--real-shapes", &folder],
+    )?;
+    for layout in ["amber", "crystal", "k2", "olmo", "pythia"] {
+        let place = format!("{folder}/{layout}");
+        // Weights of nothing but zeros say nothing: headers only.
+        let audit = ["audit", &place, "--headers-only"];
+        shell::run(&root, "target/release/glasswork", &audit)?;
+    }
+    // Sparse: copied by a tool that does not know holes, they would fill a disk.
+    remove(Path::new(&folder))
 }
 
 /// Small random models of every architecture: their logits there against ours.
