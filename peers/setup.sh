@@ -10,7 +10,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 environment=$(dirname "$here")/target/peers-env
 stamp=$environment/requirements.installed
 
-if ! cmp -s "$here/requirements.txt" "$stamp" 2>/dev/null; then
+wanted=$(cat "$here/requirements.txt" "$here/requirements-harness.txt")
+if [ "$wanted" != "$(cat "$stamp" 2>/dev/null)" ]; then
     "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
         echo "the peers need Python 3.11 or newer; point PYTHON at one" >&2
         exit 1
@@ -23,6 +24,8 @@ if ! cmp -s "$here/requirements.txt" "$stamp" 2>/dev/null; then
     }
     "${PYTHON:-python3}" -m venv "$environment"
     "$environment/bin/python" -m pip install --quiet --no-cache-dir --requirement "$here/requirements.txt" >&2
-    cp "$here/requirements.txt" "$stamp"
+    "$environment/bin/python" -m pip install --quiet --no-cache-dir --no-deps \
+        --requirement "$here/requirements-harness.txt" >&2
+    printf '%s\n' "$wanted" >"$stamp"
 fi
 echo "$environment/bin/python"

@@ -85,7 +85,19 @@ pub(crate) fn run() -> Result {
     ])?;
     peer(&["peers/torch_follow.py", &release, "--steps", "20"])?;
     architectures(&python)?;
-    publications(&python)
+    publications(&python)?;
+    harness(&python)
+}
+
+/// lm-evaluation-harness by itself, with our scorer as its model, and our own evaluation.
+fn harness(python: &str) -> Result {
+    let root = root();
+    let folder = root.join("target/peers/harness");
+    remove(&folder)?;
+    let folder = folder.to_string_lossy().into_owned();
+    let peer = |arguments: &[&str]| shell::run(&root, python, arguments);
+    peer(&["peers/harness_tasks.py", &folder])?;
+    peer(&["peers/harness_agree.py", &folder])
 }
 
 /// Publications of real names, shapes and shard counts, written by PyTorch without their weights.
