@@ -80,6 +80,16 @@ pub struct LoggedLoss {
     pub agreement: Agreement,
     /// Steps whose weights would have given a loss within the bound too, by the logged curve: first and last.
     pub indistinguishable: (u64, u64),
+    /// Rows that the checkpoint was trained on last, because nothing came after it: only a higher loss differs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trained_on: bool,
+    /// The log's number of an update minus ours, where it counts otherwise.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shift: i64,
+}
+
+fn is_zero(shift: &i64) -> bool {
+    *shift == 0
 }
 
 /// Mean loss on rows that a checkpoint was trained on lately, and on rows that come long after it.

@@ -127,9 +127,6 @@ pub(crate) struct AuditArgs {
     /// Criteria of the decision [default: the ones that the page prints]
     #[arg(long, value_name = "FILE")]
     pub(crate) criteria: Option<PathBuf>,
-    /// Write obligations, conflicts, questions and a NOTICE file for lawyers into this new folder
-    #[arg(long, value_name = "DIRECTORY")]
-    pub(crate) licences: Option<PathBuf>,
     /// Draw no weights: listings, headers, cards and logs only
     #[arg(long)]
     pub(crate) headers_only: bool,
@@ -139,7 +136,7 @@ pub(crate) struct AuditArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// Folders, `hf:owner/name[@revision]`, or assessments that `poc` or `audit --json` wrote
+    /// Folders, `hf:owner/name[@revision]`, or files that `poc` (assessment.json) or `audit --json` wrote
     #[arg(required = true, value_name = "MODEL")]
     pub(crate) models: Vec<String>,
     /// Criteria of the decision [default: the ones that the page prints]
@@ -168,7 +165,7 @@ pub(crate) struct PocArgs {
     /// Do not ask before fetching and computing
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Where assessment and page are kept, and found again by the next run [default: poc/NAME]
+    /// Where assessment and page are kept [default: poc/NAME]
     #[arg(short, long, value_name = "DIRECTORY")]
     pub(crate) output: Option<PathBuf>,
     /// Training data that lies apart from the model: a folder, or `hf:datasets/owner/name[@revision]`

@@ -1,6 +1,6 @@
 //! One place where an error becomes text: what broke, and what to do.
 
-use crate::output::Output;
+use crate::output::{Output, shown};
 use std::fmt::Display;
 use std::process::ExitCode;
 
@@ -64,9 +64,13 @@ impl Failure {
             let json = serde_json::json!({ "error": self.message, "hint": self.hint });
             eprintln!("{json}");
         } else {
-            eprintln!("{} {}", output.style("error:", "1;31"), self.message);
+            eprintln!(
+                "{} {}",
+                output.style("error:", "1;31"),
+                shown(&self.message)
+            );
             if let Some(hint) = &self.hint {
-                eprintln!(" {} {hint}", output.style("hint:", "1;36"));
+                eprintln!(" {} {}", output.style("hint:", "1;36"), shown(hint));
             }
         }
         ExitCode::from(self.code)

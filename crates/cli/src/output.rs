@@ -25,7 +25,7 @@ impl Output {
             let json = serde_json::to_string_pretty(value).expect("results are plain data");
             writeln!(std::io::stdout(), "{json}")
         } else {
-            write!(std::io::stdout(), "{}", text())
+            write!(std::io::stdout(), "{}", shown(&text()))
         };
         // A reader that went away (`| head`) is no failure of the command.
         drop(printed);
@@ -35,14 +35,14 @@ impl Output {
     pub(crate) fn part(&self, text: &str) {
         if !self.json {
             // A reader that went away is no failure of the command.
-            drop(write!(std::io::stdout(), "{text}"));
+            drop(write!(std::io::stdout(), "{}", shown(text)));
         }
     }
 
     /// A line for the person who waits; never part of the result.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
-            eprintln!("{text}");
+            eprintln!("{}", shown(text));
         }
     }
 
@@ -54,6 +54,27 @@ impl Output {
             text.to_owned()
         }
     }
+}
+
+/// Text as it may reach a terminal: names and values are other people's, and what is no letter could move the cursor, colour
+/// what follows or turn the direction of reading.
+pub(crate) fn shown(text: &str) -> String {
+    let harmless = |c: char| c == '\n' || c == '\t' || !(c.is_control() || is_format(c));
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if harmless(c) {
+            out.push(c);
+        } else {
+            out.extend(c.escape_unicode());
+        }
+    }
+    out
+}
+
+/// Characters that only steer how others are shown (Unicode's `Cf`, as far as they turn directions or hide).
+fn is_format(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}' | '\u{feff}' | '\u{e0001}'..='\u{e007f}')
 }
 
 /// `1,234,567` for reading.
@@ -92,6 +113,16 @@ pub(crate) fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn attack_names_that_steer_a_terminal() {
+        let hostile = "a\u{1b}]0;T\u{7}b\u{202e}c\r\u{feff}\n日本語 é\t.";
+        let told = shown(hostile);
+        assert_eq!(
+            told,
+            "a\\u{1b}]0;T\\u{7}b\\u{202e}c\\u{d}\\u{feff}\n日本語 é\t."
+        );
+    }
 
     #[test]
     fn numbers_read_well() {

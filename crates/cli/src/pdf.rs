@@ -36,8 +36,13 @@ pub(crate) fn print(html: &Path, pdf: &Path) -> Result<(), Failure> {
             .map_err(|e| Failure::new(format!("{}: {e}", path.display()), None))
     };
     let (html, pdf) = (absolute(html)?, absolute(pdf)?);
-    // A profile of its own, beside the page: nothing of the reader's browser is read or changed.
-    let profile = pdf.with_extension("browser");
+    let failed = |what: &str, error: std::io::Error| Failure::new(format!("{what}: {error}"), None);
+    // An older one must not pass for what is printed now.
+    if pdf.exists() {
+        std::fs::remove_file(&pdf).map_err(|e| failed(&pdf.display().to_string(), e))?;
+    }
+    // A profile of its own: nothing of the reader's browser is read or changed.
+    let profile = tempfile::tempdir().map_err(|e| failed("a folder for the browser", e))?;
     let printed = Command::new(browser)
         .args([
             "--headless",
@@ -50,14 +55,12 @@ pub(crate) fn print(html: &Path, pdf: &Path) -> Result<(), Failure> {
             // The page's own script runs in a page that can reach nothing; Chromium's sandbox does not start for root.
             "--no-sandbox",
         ])
-        .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg(format!("--print-to-pdf={}", pdf.display()))
-        .arg(format!("file://{}", html.display()))
+        .arg(address(&html))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
-    // What is left of the profile is of no use to anybody.
-    drop(std::fs::remove_dir_all(&profile));
     match printed {
         Ok(status) if status.success() && pdf.exists() => Ok(()),
         Ok(status) => Err(Failure::new(
@@ -68,5 +71,30 @@ pub(crate) fn print(html: &Path, pdf: &Path) -> Result<(), Failure> {
             format!("{browser} does not start: {error}"),
             None,
         )),
+    }
+}
+
+/// The address of a file: what has a meaning in addresses is written as its number.
+fn address(path: &Path) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+    let written = path
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .map(|&byte| match plain(byte) {
+            true => char::from(byte).to_string(),
+            false => format!("%{byte:02X}"),
+        });
+    format!("file://{}", written.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_lead_to_the_file() {
+        let written = address(Path::new("/a b/50%#1?/頁.html"));
+        assert_eq!(written, "file:///a%20b/50%25%231%3F/%E9%A0%81.html");
     }
 }

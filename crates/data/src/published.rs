@@ -42,10 +42,19 @@ impl PublishedTokenizer {
     /// A file that cannot be read or is no tokenizer.
     pub fn open(path: &Path) -> Result<Self> {
         let bytes = read(path, MOST_BYTES)?;
-        let inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| Error::Tokenizer {
+        let refuse = |reason: String| Error::Tokenizer {
             path: path.into(),
-            reason: error.to_string(),
-        })?;
+            reason,
+        };
+        refuse_dropout(&bytes).map_err(refuse)?;
+        let inner = tokenizers::Tokenizer::from_bytes(bytes);
+        let mut inner = inner.map_err(|error| refuse(error.to_string()))?;
+        // What a file says of lengths is for batches of a trainer; every text is wanted whole here, as
+        // `transformers` gives it.
+        inner
+            .with_padding(None)
+            .with_truncation(None)
+            .map_err(|error| refuse(error.to_string()))?;
         let special = |key: &str| -> Result<Option<Special>> {
             for file in ["tokenizer_config.json", "special_tokens_map.json"] {
                 let text = token_of(&path.with_file_name(file), key)?;
@@ -111,6 +120,26 @@ impl PublishedTokenizer {
             path: self.path.clone(),
             reason,
         }
+    }
+}
+
+/// Dropout of merges draws tokens anew for every text: no score would come out twice.
+fn refuse_dropout(tokenizer: &[u8]) -> std::result::Result<(), String> {
+    #[derive(serde::Deserialize)]
+    struct File {
+        model: Model,
+    }
+    #[derive(serde::Deserialize)]
+    struct Model {
+        #[serde(default)]
+        dropout: Option<f64>,
+    }
+    match serde_json::from_slice::<File>(tokenizer) {
+        Ok(file) if file.model.dropout.is_some_and(|share| share != 0.0) => {
+            Err("draws its tokens at random (`dropout` of its model is not 0)".to_owned())
+        }
+        // What is no tokenizer is told by whoever reads it whole.
+        _ => Ok(()),
     }
 }
 
@@ -198,6 +227,21 @@ mod tests {
             [0, 3, 1]
         );
         assert_eq!(tokenizer.decode(&[0, 3, 1]).expect("decodes"), "aba");
+        // Lengths are a trainer's; chance is nobody's.
+        let truncated = TINY.replace(
+            "\"truncation\": null",
+            r#""truncation": {"direction": "Right", "max_length": 1, "strategy": "LongestFirst", "stride": 0}"#,
+        );
+        write("tokenizer.json", &truncated);
+        let tokenizer = PublishedTokenizer::open(&path).expect("opens");
+        assert_eq!(tokenizer.encode("aba").expect("encodes"), [3, 1]);
+        write(
+            "tokenizer.json",
+            &TINY.replace("\"dropout\": null", "\"dropout\": 0.5"),
+        );
+        let error = PublishedTokenizer::open(&path).expect_err("is refused");
+        assert!(error.to_string().contains("at random"), "{error}");
+        write("tokenizer.json", TINY);
         write("tokenizer_config.json", "{");
         assert!(PublishedTokenizer::open(&path).is_err());
     }

@@ -162,8 +162,9 @@ pub(crate) fn parse_refs(what: &str, json: &[u8]) -> Result<Refs> {
     let checked = |entries: Vec<Entry>| -> Result<Vec<Named>> {
         let mut named = entries
             .into_iter()
+            // One odd branch must not hide all others; it cannot be asked for, so it is not listed.
+            .filter(|entry| check_revision(&entry.name).is_ok())
             .map(|entry| {
-                check_revision(&entry.name)?;
                 Ok(Named {
                     commit: Commit::parse(&entry.target_commit)?,
                     name: entry.name,

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LossCurve {
     points: Vec<(u64, f64)>,
+    rounding: f64,
 }
 
 impl LossCurve {
@@ -27,7 +28,17 @@ impl LossCurve {
                 _ => kept.push(point),
             }
         }
-        Self { points: kept }
+        let rounding = rounding(&kept);
+        Self {
+            points: kept,
+            rounding,
+        }
+    }
+
+    /// How far rounding may have moved a logged value: half of the last decimal, where all of them have few.
+    #[must_use]
+    pub fn rounding(&self) -> f64 {
+        self.rounding
     }
 
     /// Whether there is nothing.
@@ -60,8 +71,9 @@ impl LossCurve {
             .map(|point| point.1)
     }
 
-    /// First and last step, connected with `step`, at which the median of `window` neighbouring losses stays within
-    /// `bound` of the one at `step`: weights of those steps would have passed too.
+    /// First and last step, connected with `step`, at which the logged loss stays within `bound` of the one at `step`, by
+    /// medians over neighbours (a quarter of the steps before, at most `window`): weights of those steps would have
+    /// passed too.
     #[must_use]
     pub fn indistinguishable(&self, step: u64, bound: f64, window: usize) -> (u64, u64) {
         let here = self.points.partition_point(|point| point.0 < step);
@@ -70,9 +82,10 @@ impl LossCurve {
         };
         let here = here.min(last);
         let level = |index: usize| {
-            let from = index.saturating_sub(window / 2);
-            let to = (index + window / 2).min(last);
-            let mut losses: Vec<f64> = self.points[from..=to].iter().map(|p| p.1).collect();
+            // Early on the loss falls within few steps; the same reach on both sides, or the median is off.
+            let reach = (index / 4).min(window / 2).min(last - index);
+            let losses = &self.points[index - reach..=index + reach];
+            let mut losses: Vec<f64> = losses.iter().map(|p| p.1).collect();
             losses.sort_by(f64::total_cmp);
             losses[losses.len() / 2]
         };
@@ -81,6 +94,18 @@ impl LossCurve {
         let first = (0..here).rev().take_while(close).last().unwrap_or(here);
         let end = (here + 1..=last).take_while(close).last().unwrap_or(here);
         (self.points[first].0.min(step), self.points[end].0.max(step))
+    }
+}
+
+/// Half of the last decimal that any value has, if none has more than four.
+fn rounding(points: &[(u64, f64)]) -> f64 {
+    let whole = |x: f64| (x - x.round()).abs() < 1e-6;
+    let unit = [1.0, 10.0, 100.0, 1e3, 1e4]
+        .into_iter()
+        .find(|unit| points.iter().all(|point| whole(point.1 * unit)));
+    match unit {
+        Some(unit) if !points.is_empty() => 0.5 / unit,
+        _ => 0.0,
     }
 }
 
@@ -105,6 +130,8 @@ mod tests {
         let curve = LossCurve::new(&falling);
         let (first, last) = curve.indistinguishable(50, 0.26, 1);
         assert_eq!((first, last), (45, 55));
+        assert_eq!(LossCurve::new(&[(1, 2.5), (2, 2.4)]).rounding(), 0.05);
+        assert_eq!(LossCurve::new(&[(1, 2.123_456), (2, 2.4)]).rounding(), 0.0);
         let flat: Vec<_> = (1..=100).map(|step| (step, 2.0)).collect();
         assert_eq!(
             LossCurve::new(&flat).indistinguishable(50, 0.01, 1),

@@ -13,6 +13,16 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// A model whose losses are no numbers.
+    #[error(
+        "{checkpoint}: the loss of a row is {loss}: its weights or logits are no finite numbers"
+    )]
+    NotFinite {
+        /// Its name.
+        checkpoint: String,
+        /// What came out.
+        loss: String,
+    },
     /// A checkpoint that cannot be opened as a model.
     #[error("{checkpoint} has no config.json")]
     NoConfig {
@@ -39,7 +49,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoRow { .. } => Some("compare the file with where it came from".to_owned()),
-            Self::NoConfig { .. } => None,
+            Self::NoConfig { .. } | Self::NotFinite { .. } => None,
             Self::Data(error) => error.hint(),
             Self::Eval(error) => error.hint(),
             Self::Published(error) => error.hint(),

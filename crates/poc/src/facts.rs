@@ -29,6 +29,8 @@ pub struct Facts {
     pub data: Vec<DataPart>,
     /// Which of them was read when; `None` where nothing tells.
     pub order: Option<Order>,
+    /// Why not, where files of rows are there and no order is known.
+    pub no_order: Option<&'static str>,
     /// Updates before each checkpoint, where name, trainer or the count of chunks says so.
     pub steps: Vec<Option<u64>>,
 }
@@ -42,7 +44,10 @@ impl Facts {
         let inventory = model.inventory();
         let log = loss_curve(inventory);
         let parts = parts(data.inventory());
-        let order = order(inventory, data, &parts, &log)?;
+        let (order, no_order) = match order(inventory, data, &parts, &log)? {
+            Ok(order) => (Some(order), None),
+            Err(why) => (None, Some(why)),
+        };
         let of_chunk = |chunk: u64| match &order {
             Some(Order::ByChunk { steps, .. }) => (chunk + 1).checked_mul(*steps),
             _ => None,
@@ -52,6 +57,7 @@ impl Facts {
         Ok(Self {
             steps: steps.collect(),
             log,
+            no_order: no_order.filter(|_| !parts.is_empty()),
             data: parts,
             order,
         })
@@ -88,12 +94,13 @@ fn parts(inventory: &Inventory) -> Vec<DataPart> {
     parts.collect()
 }
 
+/// The order, or why there is none.
 fn order(
     inventory: &Inventory,
     data: &Publication,
     parts: &[DataPart],
     log: &LossCurve,
-) -> Result<Option<Order>> {
+) -> Result<std::result::Result<Order, &'static str>> {
     let says_step = data.inventory().data.iter().any(|file| {
         let sample = file.sampled.as_ref();
         sample.is_some_and(|sample| sample.keys.iter().any(|key| key == "step"))
@@ -109,16 +116,52 @@ fn order(
                 read,
             })
             .collect();
-        return Order::by_row(&chunks);
+        let order = Order::by_row(&chunks)?;
+        return Ok(order.ok_or(
+            "the files' first rows say steps that do not rise from file to file: one may be there twice",
+        ));
     }
-    let counts_chunks = inventory.checkpoints.iter().any(|one| one.chunk.is_some());
-    let files = parts.len() as u64;
+    // Chunk k of LLM360 lies before checkpoint k. That holds only where none of either is missing: with some of 360
+    // chunks at hand, steps divided by files would be any number.
+    let chunks: Vec<u64> = inventory
+        .checkpoints
+        .iter()
+        .filter_map(|one| one.chunk)
+        .collect();
+    let files: Vec<u64> = parts
+        .iter()
+        .filter_map(|part| train_number(&part.path))
+        .collect();
+    let whole = |numbers: &[u64]| numbers.iter().copied().eq(0..numbers.len() as u64);
+    if chunks.is_empty() || files.len() != parts.len() {
+        return Ok(Err(
+            "rows do not say which update read them, nor do names of files and checkpoints",
+        ));
+    }
+    if !whole(&chunks) || !whole(&files) || chunks.len() != files.len() {
+        return Ok(Err(
+            "some of the chunks or checkpoints are not here, so that steps cannot be counted by chunks",
+        ));
+    }
+    let count = files.len() as u64;
     let last = log.last_step().unwrap_or(0);
-    let whole = files > 0 && last >= files && last.is_multiple_of(files);
-    Ok((counts_chunks && whole).then(|| Order::ByChunk {
-        steps: last / files,
-        files: parts.len(),
-    }))
+    Ok(if last >= count && last.is_multiple_of(count) {
+        Ok(Order::ByChunk {
+            steps: last / count,
+            files: parts.len(),
+        })
+    } else {
+        Err("the logged steps are no multiple of the chunks")
+    })
+}
+
+/// Amber's numbers: `train_012.jsonl`. K2's `chunk_12.jsonl` count otherwise: most were read at another time.
+fn train_number(path: &str) -> Option<u64> {
+    let name = path.rsplit('/').next()?;
+    name.strip_prefix("train_")?
+        .strip_suffix(".jsonl")?
+        .parse()
+        .ok()
 }
 
 /// Reads stretches of a file of rows.

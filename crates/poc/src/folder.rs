@@ -26,12 +26,18 @@ pub fn on_disk(store: &dyn Store, checkpoint: &Checkpoint) -> Result<PathBuf> {
         };
         (!rest.contains('/')).then(|| rest.to_owned())
     };
+    // The same weights may be there in several formats; one is read (`glasswork_model::Checkpoint`).
+    let safe = |path: &str| path.ends_with(".safetensors");
+    let any_safe = checkpoint.weights.iter().any(|file| safe(&file.path));
     let mut folder = None;
     for file in store.files() {
         let Some(name) = inside(&file.path) else {
             continue;
         };
         let weights = checkpoint.weights.iter().any(|own| own.path == file.path);
+        if weights && any_safe && !safe(&file.path) {
+            continue;
+        }
         if !weights && !is_needed(&name) {
             continue;
         }

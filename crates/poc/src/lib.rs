@@ -20,6 +20,7 @@ mod offers;
 mod own;
 mod plan;
 pub mod probe;
+mod quantile;
 mod rates;
 pub mod rows;
 mod run;

@@ -3,12 +3,13 @@
 use crate::facts::Facts;
 use crate::logged_loss::WINDOW;
 use crate::plan::{Item, What, order_of_checkpoints};
+use crate::stretches::Order;
 use crate::{Budget, Rates};
 use glasswork_model::Decoder;
 use glasswork_published::{Checkpoint, Inventory};
 
-/// Rows a side of a probe: enough for a mean, and what a short budget allows.
-const ROWS: [usize; 5] = [64, 32, 16, 8, 4];
+/// Rows a side of a probe, and whether both sides are scored: enough for a mean, and what a short budget allows.
+const ROWS: [(usize, bool); 4] = [(64, true), (32, true), (16, true), (16, false)];
 /// Share of a budget that one probe may take.
 const SHARE: f64 = 0.25;
 /// Checkpoints that are probed at most.
@@ -26,16 +27,17 @@ pub(crate) fn probes(
     let Some(data) = &facts.order else {
         return Vec::new();
     };
-    // After the last checkpoint nothing was read that its loss could be held against.
-    let has_next = |index: usize| {
-        let step = facts.steps[index];
-        step.is_some_and(|step| {
-            let mut logged = facts.log.within(step + 1..=step + WINDOW);
-            data.file_of(step + 1).is_some() && logged.next().is_some()
+    let logged = |steps: std::ops::RangeInclusive<u64>| facts.log.within(steps).next().is_some();
+    let comparable = |index: usize| {
+        facts.steps[index].is_some_and(|step| {
+            let next = data.file_of(step + 1).is_some() && logged(step + 1..=step + WINDOW);
+            // After the last checkpoint nothing was read; the batches that it was trained on last are known by their rows.
+            let rows_say = matches!(data, Order::ByRow(_));
+            next || rows_say && step > 0 && data.file_of(step).is_some() && logged(step..=step)
         })
     };
     let probed: Vec<usize> = (0..inventory.checkpoints.len())
-        .filter(|&index| has_next(index) && !inventory.checkpoints[index].weights.is_empty())
+        .filter(|&index| comparable(index) && !inventory.checkpoints[index].weights.is_empty())
         .collect();
     let order = order_of_checkpoints(probed.len());
     let items = order.into_iter().take(PROBES).map(|at| {
@@ -105,20 +107,22 @@ fn probe(
     let fetch_bytes = fetched(checkpoint, remote);
     let length = decoder.positions.min(2048);
     let fetching = rates.fetching(fetch_bytes);
-    let cost = |rows: usize| {
-        let tokens = (2 * rows * length) as u64;
+    let cost = |(rows, seen): (usize, bool)| {
+        let tokens = ((1 + usize::from(seen)) * rows * length) as u64;
         (tokens, rates.scoring(decoder, parameters, tokens, length))
     };
-    let affordable = |&&rows: &&usize| cost(rows).1 <= SHARE * budget.seconds();
-    let rows = *ROWS
+    let affordable = |size: &&(usize, bool)| cost(**size).1 <= SHARE * budget.seconds();
+    let size = *ROWS
         .iter()
         .find(affordable)
         .unwrap_or(&ROWS[ROWS.len() - 1]);
-    let (tokens, seconds) = cost(rows);
+    let (tokens, seconds) = cost(size);
+    let (rows, seen) = size;
     Item {
         what: What::Probe {
             checkpoint: index,
             rows,
+            seen,
         },
         fetch_bytes,
         tokens,

@@ -24,6 +24,8 @@ pub enum What {
         checkpoint: usize,
         /// Rows a side.
         rows: usize,
+        /// Whether rows that it has seen are scored, too.
+        seen: bool,
     },
 }
 
@@ -155,7 +157,8 @@ mod tests {
         Item {
             what: What::Probe {
                 checkpoint: 3,
-                rows: 4,
+                rows: 16,
+                seen: true,
             },
             fetch_bytes: 10,
             tokens: 0,

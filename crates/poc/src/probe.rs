@@ -1,9 +1,10 @@
 //! One checkpoint against its data and its log.
 
 use crate::curve::LossCurve;
+use crate::logged_loss::Probed;
 use crate::rows::{Chunk, Row};
 use crate::seen_unseen::Side;
-use crate::{Result, logged_loss, seen_unseen};
+use crate::{Error, Result, logged_loss, seen_unseen};
 use glasswork_audit::measured::{LoggedLoss, SeenUnseen};
 use glasswork_kernels::Pool;
 use glasswork_model::Scorer;
@@ -19,6 +20,8 @@ pub struct Subject<'a> {
     pub after: Option<&'a Chunk<'a>>,
     /// The chunk that training had read last.
     pub before: Option<&'a Chunk<'a>>,
+    /// Comparisons that are made in this run.
+    pub comparisons: usize,
 }
 
 /// Rows to score, read but not yet scored.
@@ -26,6 +29,8 @@ pub struct Subject<'a> {
 pub struct Drawn {
     after: Vec<Row>,
     before: Vec<Row>,
+    /// Where nothing came after: whole batches of the last updates.
+    last: Vec<Row>,
     known: logged_loss::Rows,
 }
 
@@ -39,11 +44,12 @@ pub struct Found {
 }
 
 impl Drawn {
-    /// Reads at most `most` rows a side. Of the next update's batch, where rows say their step, all that fit.
+    /// Reads at most `most` rows a side, of data seen only where `seen` asks for it. Of the next update's batch, where
+    /// rows say their step, all that fit.
     ///
     /// # Errors
     /// What is no row, and what reading fails with.
-    pub fn draw(subject: &Subject<'_>, most: usize) -> Result<Self> {
+    pub fn draw(subject: &Subject<'_>, most: usize, seen: bool) -> Result<Self> {
         let next = Some(subject.step + 1);
         let mut known = logged_loss::Rows::OfStretch;
         let mut after = Vec::new();
@@ -62,14 +68,19 @@ impl Drawn {
                 known = logged_loss::Rows::OfNextUpdate { all };
             }
         }
-        let mut before = Vec::new();
+        let (mut before, mut last) = (Vec::new(), Vec::new());
         if let Some(chunk) = subject.before {
-            before = chunk.spread(most)?;
-            before.retain(|row| row.step.is_none_or(|step| step <= subject.step));
+            if after.is_empty() {
+                last = whole_updates(chunk.tail(most)?, subject.step);
+            } else if seen {
+                before = chunk.spread(most)?;
+                before.retain(|row| row.step.is_none_or(|step| step <= subject.step));
+            }
         }
         Ok(Self {
             after,
             before,
+            last,
             known,
         })
     }
@@ -77,7 +88,7 @@ impl Drawn {
     /// Tokens that scoring them counts.
     #[must_use]
     pub fn tokens(&self) -> u64 {
-        let rows = self.after.iter().chain(&self.before);
+        let rows = self.after.iter().chain(&self.before).chain(&self.last);
         rows.map(|row| row.token_ids.len() as u64 - 1).sum()
     }
 
@@ -94,8 +105,9 @@ impl Drawn {
         log: &LossCurve,
         watch: &dyn Watch,
     ) -> Result<Found> {
-        let count = self.after.len();
-        let rows = self.after.into_iter().chain(self.before);
+        let (count, seen) = (self.after.len(), self.before.len());
+        let updates: Vec<u64> = self.last.iter().filter_map(|row| row.step).collect();
+        let rows = self.after.into_iter().chain(self.before).chain(self.last);
         let sequences: Vec<Sequence> = rows.map(|row| Sequence::new(row.token_ids)).collect();
         let lengths = sequences.iter().map(|sequence| sequence.inputs().len());
         let work = Work::new((pool.numerics(scorer.profile()), pool.threads()), lengths);
@@ -105,21 +117,47 @@ impl Drawn {
             .iter()
             .map(|score| -score.log_likelihood / score.losses.len() as f64)
             .collect();
-        let (after, before) = losses.split_at(count);
-        let data = |chunk: Option<&Chunk<'_>>| chunk.map_or(String::new(), |c| c.path.to_owned());
-        let (next, last) = (data(subject.after), data(subject.before));
-        let seen = Side {
-            data: &last,
-            losses: before,
+        if let Some(loss) = losses.iter().find(|loss| !loss.is_finite()) {
+            return Err(Error::NotFinite {
+                checkpoint: subject.name.into(),
+                loss: loss.to_string(),
+            });
+        }
+        let (after, rest) = losses.split_at(count);
+        let (before, last) = rest.split_at(seen);
+        let next_data = subject.after.map_or("", |chunk| chunk.path);
+        let last_data = subject.before.map_or("", |chunk| chunk.path);
+        let probed = |data| Probed {
+            checkpoint: subject.name,
+            step: subject.step,
+            data,
+            comparisons: subject.comparisons,
         };
-        let unseen = Side {
-            data: &next,
-            losses: after,
+        let of_last: Vec<(u64, f64)> = updates.into_iter().zip(last.iter().copied()).collect();
+        let logged = if of_last.is_empty() {
+            logged_loss::compare(probed(next_data), after, self.known, log)
+        } else {
+            logged_loss::compare_last(probed(last_data), &of_last, log)
         };
-        let (name, step) = (subject.name, subject.step);
+        let side = |data, losses| Side { data, losses };
+        let (seen, unseen) = (side(last_data, before), side(next_data, after));
         Ok(Found {
-            logged: logged_loss::compare(name, step, &next, after, self.known, log),
-            seen: seen_unseen::compare(name, step, seen, unseen),
+            logged,
+            seen: seen_unseen::compare(subject.name, subject.step, seen, unseen),
         })
     }
+}
+
+/// Rows of updates of which all rows are there, none after `step`: the first update may have begun before these rows.
+fn whole_updates(rows: Vec<Row>, step: u64) -> Vec<Row> {
+    let first = rows.first().and_then(|row| row.step);
+    let of_first = rows.iter().take_while(|row| row.step == first).count();
+    let batch = rows
+        .iter()
+        .rev()
+        .take_while(|row| row.step == rows.last().and_then(|r| r.step))
+        .count();
+    let cut = if of_first == batch { 0 } else { of_first };
+    let told = |row: &Row| row.step.is_some_and(|update| update <= step);
+    rows.into_iter().skip(cut).filter(told).collect()
 }

@@ -64,21 +64,46 @@ impl Chunk<'_> {
         Ok(rows)
     }
 
+    /// The last rows, at most `most`.
+    ///
+    /// # Errors
+    /// As [`Self::head`].
+    pub fn tail(&self, most: usize) -> Result<Vec<Row>> {
+        let Some(line) = self.line()? else {
+            return Ok(Vec::new());
+        };
+        let ask = (most as u64 + 2).saturating_mul(line).min(4 * MAX_LINE);
+        let from = self.bytes.saturating_sub(ask);
+        let (lines, _) = self.lines(from, ask)?;
+        let begun = usize::from(from > 0);
+        let lines = lines.get(begun..).unwrap_or_default();
+        let skipped = lines.len().saturating_sub(most);
+        let rows = lines.iter().skip(skipped);
+        rows.map(|(place, line)| self.row(*place, line)).collect()
+    }
+
+    /// Length of the longest of the first lines, its end included; `None` of an empty file.
+    fn line(&self) -> Result<Option<u64>> {
+        let mut ask = FIRST;
+        loop {
+            let (lines, used) = self.lines(0, ask)?;
+            if let Some(longest) = lines.iter().map(|(_, line)| line.len() as u64 + 1).max() {
+                return Ok(Some(longest));
+            }
+            if used == self.bytes {
+                return Ok(None);
+            }
+            ask = self.longer(0, ask)?;
+        }
+    }
+
     /// About `most` rows, evenly spread; all of them where there are not more.
     ///
     /// # Errors
     /// As [`Self::head`].
     pub fn spread(&self, most: usize) -> Result<Vec<Row>> {
-        let mut ask = FIRST;
-        let line = loop {
-            let (lines, used) = self.lines(0, ask)?;
-            if let Some(longest) = lines.iter().map(|(_, line)| line.len() as u64 + 1).max() {
-                break longest;
-            }
-            if used == 0 && self.bytes == 0 {
-                return Ok(Vec::new());
-            }
-            ask = self.longer(0, ask)?;
+        let Some(line) = self.line()? else {
+            return Ok(Vec::new());
         };
         let stretches = STRETCHES.min(most as u64).max(1);
         let a_stretch = (most as u64).div_ceil(stretches);
@@ -206,6 +231,21 @@ mod tests {
             5
         );
         assert!(with("", |chunk| chunk.spread(9)).expect("rows").is_empty());
+    }
+
+    #[test]
+    fn the_tail_is_the_last_rows() {
+        let text = file(1000, 300);
+        let rows = with(&text, |chunk| chunk.tail(5)).expect("rows");
+        let firsts: Vec<u32> = rows.iter().map(|row| row.token_ids[0]).collect();
+        assert_eq!(firsts, [995, 996, 997, 998, 999]);
+        assert_eq!(
+            with(&file(3, 9), |chunk| chunk.tail(5))
+                .expect("rows")
+                .len(),
+            3
+        );
+        assert!(with("", |chunk| chunk.tail(5)).expect("rows").is_empty());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::facts::{Facts, reader};
 use crate::plan::{Item, Plan, What};
 use crate::probe::{Drawn, Subject};
 use crate::rows::Chunk;
-use crate::{Budget, Rates, Result, folder, offers, own};
+use crate::{Budget, Rates, Result, folder, logged_loss, offers, own};
 use glasswork_audit::measured::{Measurements, OwnDocuments};
 use glasswork_kernels::{Pool, Profile};
 use glasswork_model::scoring::Watch;
@@ -98,6 +98,11 @@ impl Poc<'_> {
     ) -> (Measurements, Vec<Done>) {
         let mut measured = Measurements::default();
         let mut all = Vec::new();
+        let probes = plan
+            .chosen
+            .iter()
+            .filter(|item| matches!(item.what, What::Probe { .. }));
+        let comparisons = probes.count();
         // What items really took, of what they were expected to.
         let mut factor: f64 = 1.0;
         for item in &plan.chosen {
@@ -106,7 +111,7 @@ impl Poc<'_> {
             let skipped = if factor * item.seconds > begun {
                 Some("no time was left".to_owned())
             } else {
-                self.measure(item, &mut measured, progress)
+                self.measure(item, comparisons, &mut measured, progress)
                     .err()
                     .map(|error| error.to_string())
             };
@@ -122,24 +127,30 @@ impl Poc<'_> {
             progress.done(&done, &measured);
             all.push(done);
         }
+        logged_loss::settle_convention(&mut measured.logged_loss, &self.facts.log);
         (measured, all)
     }
 
     fn measure(
         &self,
         item: &Item,
+        comparisons: usize,
         measured: &mut Measurements,
         watch: &dyn Progress,
     ) -> Result<()> {
-        match item.what {
-            What::Probe { checkpoint, rows } => {
-                let found = self.probe(checkpoint, rows, watch)?;
+        match &item.what {
+            What::Probe {
+                checkpoint,
+                rows,
+                seen,
+            } => {
+                let found = self.probe((*checkpoint, *rows, *seen), comparisons, watch)?;
                 measured.logged_loss.extend(found.logged);
                 measured.seen_unseen.extend(found.seen);
             }
             What::OwnDocuments { checkpoint } => {
                 if let Some(folder) = self.mine {
-                    measured.own_documents = Some(self.own_documents(checkpoint, folder)?);
+                    measured.own_documents = Some(self.own_documents(*checkpoint, folder)?);
                 }
             }
         }
@@ -172,8 +183,8 @@ impl Poc<'_> {
 
     fn probe(
         &self,
-        index: usize,
-        rows: usize,
+        (index, rows, seen): (usize, usize, bool),
+        comparisons: usize,
         watch: &dyn Progress,
     ) -> Result<crate::probe::Found> {
         let own = &self.model.inventory().checkpoints[index];
@@ -201,8 +212,9 @@ impl Poc<'_> {
             step,
             after: after.as_ref(),
             before: before.as_ref(),
+            comparisons,
         };
-        let drawn = Drawn::draw(&subject, rows)?;
+        let drawn = Drawn::draw(&subject, rows, seen)?;
         let folder = folder::on_disk(self.model.store(index), own)?;
         let mut scorer = self.scorer(&folder)?;
         drawn.score(

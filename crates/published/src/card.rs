@@ -136,6 +136,9 @@ fn without_code(line: &str) -> String {
     parts.iter().enumerate().map(text).collect()
 }
 
+/// Longest target of a link; addresses of more than 2,000 characters open in few browsers.
+const LONGEST_TARGET: usize = 2048;
+
 fn of_line(line: &str) -> Vec<String> {
     let mut found: Vec<(usize, String)> = Vec::new();
     let mut add = |at: usize, target: &str| {
@@ -146,7 +149,7 @@ fn of_line(line: &str) -> Vec<String> {
     };
     // [text](target "title"), and `[name]: target` at the beginning of a line.
     for (at, _) in line.match_indices("](") {
-        let rest = &line[at + 2..];
+        let rest = near(&line[at + 2..]);
         let target = match rest.strip_prefix('<') {
             Some(inner) => inner.split('>').next(),
             None => balanced(rest).split_whitespace().next(),
@@ -162,7 +165,7 @@ fn of_line(line: &str) -> Vec<String> {
     }
     for attribute in ["href=", "src="] {
         for (at, _) in line.match_indices(attribute) {
-            let rest = &line[at + attribute.len()..];
+            let rest = near(&line[at + attribute.len()..]);
             if let Some(quote) = rest.chars().next().filter(|c| matches!(c, '"' | '\'')) {
                 add(at, rest[1..].split(quote).next().unwrap_or_default());
             }
@@ -179,7 +182,7 @@ fn of_line(line: &str) -> Vec<String> {
                 continue;
             }
             let stops = |c: char| c.is_whitespace() || "<>\"'|)]}*".contains(c);
-            let target = line[at..].split(stops).next().unwrap_or_default();
+            let target = near(&line[at..]).split(stops).next().unwrap_or_default();
             if target.len() > scheme.len() {
                 add(at, target.trim_end_matches(['.', ',', ';', ':', '!', '?']));
             }
@@ -187,6 +190,15 @@ fn of_line(line: &str) -> Vec<String> {
     }
     found.sort();
     found.into_iter().map(|(_, target)| target).collect()
+}
+
+/// The beginning of a text, long enough for any address: a line may be a megabyte of nothing but openings.
+fn near(text: &str) -> &str {
+    let mut end = text.len().min(LONGEST_TARGET);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// What comes before the bracket that closes; brackets may stand within.
@@ -208,6 +220,16 @@ fn balanced(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn attack_a_line_of_nothing_but_openings() {
+        for piece in ["](", "https://", "](<", "href=\"", "[x](y"] {
+            let line = piece.repeat(1_000_000 / piece.len());
+            // Minutes, if every opening were followed to the end of the line.
+            of_line(&line);
+        }
+        assert_eq!(near(&"あ".repeat(4000)).len(), 2046);
+    }
 
     #[test]
     fn front_matter_and_links_are_read() {

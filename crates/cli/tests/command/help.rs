@@ -319,15 +319,14 @@ fn of_audit() {
       <MODEL>  A folder, or `hf:owner/name[@revision]`
 
     Options:
-          --json                  Print the result as JSON
-      -o, --output <FILE>         Write the decision page as well
-          --lang <LANG>           Language of the page [default: en] [possible values: ja, en]
-          --offline               Use no network: what is not on this machine is missing
-          --criteria <FILE>       Criteria of the decision [default: the ones that the page prints]
-          --licences <DIRECTORY>  Write obligations, conflicts, questions and a NOTICE file for lawyers into this new folder
-          --headers-only          Draw no weights: listings, headers, cards and logs only
-          --cache <DIRECTORY>     Where downloads are kept, in `huggingface_hub`'s layout [default: $HF_HUB_CACHE, or its usual place]
-      -h, --help                  Print help
+          --json               Print the result as JSON
+      -o, --output <FILE>      Write the decision page as well
+          --lang <LANG>        Language of the page [default: en] [possible values: ja, en]
+          --offline            Use no network: what is not on this machine is missing
+          --criteria <FILE>    Criteria of the decision [default: the ones that the page prints]
+          --headers-only       Draw no weights: listings, headers, cards and logs only
+          --cache <DIRECTORY>  Where downloads are kept, in `huggingface_hub`'s layout [default: $HF_HUB_CACHE, or its usual place]
+      -h, --help               Print help
     ");
 }
 
@@ -346,7 +345,7 @@ fn of_poc() {
           --json                Print the result as JSON
           --offline             Use no network: what is not on this machine is missing
       -y, --yes                 Do not ask before fetching and computing
-      -o, --output <DIRECTORY>  Where assessment and page are kept, and found again by the next run [default: poc/NAME]
+      -o, --output <DIRECTORY>  Where assessment and page are kept [default: poc/NAME]
           --data <PLACE>        Training data that lies apart from the model: a folder, or `hf:datasets/owner/name[@revision]`
           --mine <DIRECTORY>    Own documents and questions: a folder of text, Markdown, and CSV of question and answer; never leaves this machine
           --criteria <FILE>     Criteria of the decision [default: the ones that the page prints]
@@ -355,5 +354,11 @@ fn of_poc() {
           --memory <SIZE>       Most memory to use, as in `2GB` [default: four fifths of what is free]
           --cache <DIRECTORY>   Where downloads are kept, in `huggingface_hub`'s layout [default: $HF_HUB_CACHE, or its usual place]
       -h, --help                Print help
+    ");
+}
+
+#[test]
+fn of_compare() {
+    assert_snapshot!(help(&["compare"]), @r"
     ");
 }

@@ -163,7 +163,13 @@ impl Walk<'_> {
                 Ok(metadata) if metadata.is_dir() => self.folder(&own, &path, depth + 1)?,
                 Ok(metadata) if metadata.is_file() => self.file(path, &metadata)?,
                 Ok(metadata) if metadata.is_symlink() => match fs::metadata(&own) {
-                    Ok(target) if target.is_file() => self.file(path, &target)?,
+                    Ok(target) if target.is_file() => {
+                        if self.stays(&own) || holds_weights(&path) {
+                            self.file(path, &target)?;
+                        } else {
+                            self.problem(path, "is a link that leads out of the folder".into());
+                        }
+                    }
                     Ok(target) if target.is_dir() => {
                         self.problem(path, "is a link to a folder, which is not followed".into());
                     }
@@ -177,6 +183,21 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a link leads to a file of this folder, or, in a download cache, of its repository. What a link may lead
+    /// to would be shown: a key or a token of the reader's.
+    fn stays(&self, link: &Path) -> bool {
+        let (Ok(root), Ok(target)) = (self.place.canonicalize(), link.canonicalize()) else {
+            return false;
+        };
+        let of_cache = root
+            .ancestors()
+            .find(|folder| folder.file_name() == Some("snapshots".as_ref()));
+        let blobs = of_cache
+            .and_then(Path::parent)
+            .map(|repository| repository.join("blobs"));
+        target.starts_with(&root) || blobs.is_some_and(|blobs| target.starts_with(blobs))
     }
 
     fn file(&mut self, path: String, metadata: &Metadata) -> Result<()> {
@@ -201,6 +222,13 @@ impl Walk<'_> {
     fn problem(&mut self, path: String, reason: String) {
         self.problems.push(Problem::new(&path, reason));
     }
+}
+
+/// Weights are kept elsewhere by many, and nothing but numbers of them is ever shown.
+fn holds_weights(path: &str) -> bool {
+    [".safetensors", ".bin", ".pt", ".pth"]
+        .iter()
+        .any(|ending| path.ends_with(ending))
 }
 
 fn join(folder: &str, name: &str) -> String {

@@ -331,7 +331,9 @@ fn create(folder: &Path) -> Result<(), Failure> {
 fn digest(files: impl IntoIterator<Item = PathBuf>) -> Result<String, Failure> {
     let mut all = String::new();
     for path in files.into_iter().filter(|path| path.exists()) {
-        all.push_str(&Digest::of_file(&path)?.to_string());
+        // A download cache's files are links.
+        let file = path.canonicalize().unwrap_or(path);
+        all.push_str(&Digest::of_file(&file)?.to_string());
     }
     Ok(Digest::of(all.as_bytes()).to_string())
 }

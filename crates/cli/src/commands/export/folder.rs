@@ -5,12 +5,36 @@ use glasswork_data::END_OF_TEXT_ID;
 use glasswork_model::{ModelConfig, config_json, generation_config_json};
 use glasswork_release::checkpoint::read_checkpoint;
 use glasswork_release::config::RunConfig;
-use glasswork_release::{Digest, atomic, files, layout};
+use glasswork_release::{Digest, atomic, canonical, files, layout};
 use glasswork_train::checkpoint_config;
 use std::path::{Path, PathBuf};
 
 /// More than any file copied here has; a release is not trusted to be small.
 const MAX_TEXT: u64 = 64 << 20;
+
+/// Keys of a tokenizer's configuration that name tokens and lengths. Others may ask a loader for code.
+const TOKENIZER_KEYS: &[&str] = &[
+    "add_bos_token",
+    "add_eos_token",
+    "add_prefix_space",
+    "bos_token",
+    "clean_up_tokenization_spaces",
+    "eos_token",
+    "model_max_length",
+    "pad_token",
+    "tokenizer_class",
+    "unk_token",
+];
+
+/// The release's configuration of its tokenizer, without what would ask a loader for code.
+fn tokenizer_config(release: &Path) -> Result<Vec<u8>, Failure> {
+    let path = release.join(layout::TOKENIZER_CONFIG);
+    let bytes = files::read(&path, MAX_TEXT)?;
+    let value = canonical::parse_value(&bytes, &path.display().to_string())?;
+    let mut config = value.as_object().cloned().unwrap_or_default();
+    config.retain(|key, _| TOKENIZER_KEYS.contains(&key.as_str()));
+    Ok(format!("{:#}\n", serde_json::Value::Object(config)).into_bytes())
+}
 
 /// What every checkpoint's folder holds besides the weights.
 pub(super) struct ModelFolder {
@@ -30,7 +54,7 @@ impl ModelFolder {
             release: release.into(),
             side_files: vec![
                 copied(layout::TOKENIZER, "tokenizer.json")?,
-                copied(layout::TOKENIZER_CONFIG, "tokenizer_config.json")?,
+                ("tokenizer_config.json", tokenizer_config(release)?),
                 (
                     layout::MODEL_CONFIG,
                     checkpoint_config(&config_json(&model, END_OF_TEXT_ID)),

@@ -129,6 +129,8 @@ fn csv(metrics: &Metrics) -> Vec<u8> {
 /// A model card that says what is here and nothing that the run does not state.
 fn card(config: &RunConfig, steps: &[u64]) -> String {
     let licence = config.model.licence.as_ref();
+    // An expression has no line breaks: what has some is no licence but keys of a card.
+    let licence = licence.filter(|spdx| !spdx.contains(char::is_control));
     let licence = licence.map_or(String::new(), |spdx| {
         format!("license: {}\n", spdx.to_lowercase())
     });

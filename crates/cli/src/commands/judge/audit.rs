@@ -6,6 +6,7 @@ use crate::args::AuditArgs;
 use crate::code;
 use crate::failure::Failure;
 use crate::output::Output;
+use glasswork_audit::Verdict;
 use glasswork_audit::measured::Measurements;
 use glasswork_audit::publication::Severity;
 use glasswork_page::{Comparison, decision};
@@ -35,11 +36,12 @@ pub(in crate::commands) fn run(
         output.note(&format!("decision page in {}", path.display()));
     }
     output.result(&assessment, || text::assessment(&assessment));
+    let refused = assessment.decision.verdict == Verdict::DoNotAdopt;
     let contradicted = assessment
         .findings
         .iter()
         .any(|finding| finding.severity == Severity::Contradiction);
-    Ok(if contradicted {
+    Ok(if contradicted || refused {
         ExitCode::from(MISMATCH)
     } else {
         ExitCode::SUCCESS

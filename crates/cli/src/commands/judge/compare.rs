@@ -32,6 +32,13 @@ pub(in crate::commands) fn run(
             "compare fewer at a time",
         ));
     }
+    let printed = args.pdf.then(|| args.output.with_extension("pdf"));
+    if printed.as_ref() == Some(&args.output) {
+        return Err(Failure::usage(
+            "the page itself would be overwritten by its PDF",
+            "name the page FILE.html with -o: the PDF lies beside it",
+        ));
+    }
     let criteria = criteria(args.criteria.as_deref())?;
     let names: Vec<&str> = args.models.iter().map(String::as_str).collect();
     let entrance = Entrance::new(&args.door, offline, &names)?;
@@ -41,7 +48,6 @@ pub(in crate::commands) fn run(
     }
     let page = Comparison::new(models, &criteria, language(args.lang), code::program());
     atomic::write_file(&args.output, &decision(&page)?)?;
-    let printed = args.pdf.then(|| args.output.with_extension("pdf"));
     if let Some(to) = &printed {
         pdf::print(&args.output, to)?;
     }
@@ -74,15 +80,12 @@ pub(in crate::commands) fn run(
     })
 }
 
-/// An assessment that was written before, decided anew by these criteria, or one made now.
+/// An assessment that was written before, decided anew by these criteria, or one made now. Only a file that is named
+/// itself is taken for one: a publication could bring its own along.
 fn one(name: &str, criteria: &Criteria, entrance: &Entrance) -> Result<Assessment, Failure> {
     let path = Path::new(name);
-    let kept = path.join(super::poc::ASSESSMENT);
     if name.ends_with(".json") && path.is_file() {
         return Ok(read(path)?.decided_by(criteria));
-    }
-    if kept.is_file() {
-        return Ok(read(&kept)?.decided_by(criteria));
     }
     let publication = entrance.open(name)?;
     Ok(look(
@@ -94,7 +97,7 @@ fn one(name: &str, criteria: &Criteria, entrance: &Entrance) -> Result<Assessmen
     ))
 }
 
-fn read(path: &Path) -> Result<Assessment, Failure> {
+pub(super) fn read(path: &Path) -> Result<Assessment, Failure> {
     let bytes = files::read(path, MAX_ASSESSMENT)?;
     let what = path.display().to_string();
     let value = canonical::parse_value(&bytes, &what)?;

@@ -1,15 +1,15 @@
 //! `poc`: what a budget of time can teach about a published model.
 
-use super::{Entrance, criteria, language, look, text};
+use super::{Entrance, compare, criteria, language, look, text};
 use crate::args::PocArgs;
 use crate::commands::score;
 use crate::failure::Failure;
 use crate::output::{Output, bytes, duration, grouped};
 use crate::progress::Tokens;
 use crate::{code, machine};
-use glasswork_audit::Criteria;
-use glasswork_audit::measured::{Agreement, Measurements};
+use glasswork_audit::measured::{Agreement, LoggedLoss, Measurements};
 use glasswork_audit::publication::Assessment;
+use glasswork_audit::{Criteria, Verdict};
 use glasswork_page::{Comparison, decision};
 use glasswork_poc::{Done, Facts, Item, Plan, Poc, Prices, Progress, What};
 use glasswork_published::{Place, Publication};
@@ -64,21 +64,28 @@ pub(in crate::commands) fn run(
     let poc = Poc {
         model: &model,
         data,
-        facts: Facts::of(&model, data)?,
+        facts: Facts::of(&model, data).unwrap_or_else(|error| {
+            output.note(&format!("no losses on logged rows: {error}"));
+            Facts::default()
+        }),
         pool: machine::pool(args.threads)?,
         memory: score::budget(args.memory),
         mine: args.mine.as_deref(),
         remote: matches!(Place::parse(&args.model)?, Place::Hub { .. }),
     };
-    let plan = poc.plan(args.budget, line)?;
-    output.part(&described(&plan, &model, args));
+    // Cards, logs and headers are worth a page, whatever the architecture.
+    let plan = poc.plan(args.budget, line).unwrap_or_else(|error| {
+        output.note(&format!("nothing can be computed: {error}"));
+        Plan::new(Vec::new(), args.budget)
+    });
+    output.part(&described(&plan, &model, args, poc.facts.no_order));
     if !args.yes && !agreed(output)? {
         if output.json {
             output.result(&plan, String::new);
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let folder = folder(args)?;
+    let folder = folder(args, &model.inventory().place)?;
     let keeper = Keeper {
         model: &model,
         criteria: &criteria,
@@ -119,11 +126,17 @@ pub(in crate::commands) fn run(
             folder.display(),
         )
     });
-    Ok(ExitCode::SUCCESS)
+    let differs = |one: &LoggedLoss| one.agreement == Agreement::Differs;
+    let refused = assessment.decision.verdict == Verdict::DoNotAdopt;
+    Ok(if refused || measured.logged_loss.iter().any(differs) {
+        ExitCode::from(crate::MISMATCH)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// The folder of this model's proofs of concept.
-fn folder(args: &PocArgs) -> Result<PathBuf, Failure> {
+fn folder(args: &PocArgs, place: &str) -> Result<PathBuf, Failure> {
     let folder = args.output.clone().unwrap_or_else(|| {
         let name = args.model.trim_end_matches('/');
         let name = name.rsplit('/').next().unwrap_or("model");
@@ -132,6 +145,16 @@ fn folder(args: &PocArgs) -> Result<PathBuf, Failure> {
         let name = name.trim_start_matches('.');
         PathBuf::from("poc").join(if name.is_empty() { "model" } else { name })
     });
+    let kept = folder.join(ASSESSMENT);
+    if kept.is_file() {
+        let there = compare::read(&kept)?.place;
+        if there != place {
+            return Err(Failure::new(
+                format!("{} holds what was learnt about {there}", folder.display()),
+                Some("name another folder with -o".to_owned()),
+            ));
+        }
+    }
     std::fs::create_dir_all(&folder).map_err(|source| glasswork_release::Error::Io {
         action: "create",
         path: folder.clone(),
@@ -206,7 +229,7 @@ impl Progress for Keeper<'_> {
 /// Asks the person at the terminal; where nobody sits, says how to go on.
 fn agreed(output: &Output) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() || output.json {
-        output.note("nothing was fetched or computed yet: give --yes to go on");
+        output.note("only listings, headers, cards and logs were read yet: give --yes to go on");
         return Ok(false);
     }
     eprint!("go on? [y/N] ");
@@ -225,6 +248,7 @@ fn name(model: &Publication, item: &Item) -> String {
         What::Probe {
             checkpoint: index,
             rows,
+            ..
         } => format!("loss of {} on {rows} logged rows a side", checkpoint(index)),
         What::OwnDocuments { checkpoint: index } => {
             format!("your documents and questions under {}", checkpoint(index))
@@ -233,7 +257,7 @@ fn name(model: &Publication, item: &Item) -> String {
 }
 
 /// What will be learnt, what it fetches, and what it would cost elsewhere.
-fn described(plan: &Plan, model: &Publication, args: &PocArgs) -> String {
+fn described(plan: &Plan, model: &Publication, args: &PocArgs, why: Option<&str>) -> String {
     let mut text = format!(
         "{}, {} checkpoints; within {}:\n\
          \x20 at once      what listings, headers, cards and logs tell, and sampled weights\n",
@@ -252,7 +276,9 @@ fn described(plan: &Plan, model: &Publication, args: &PocArgs) -> String {
             name(model, item)
         ));
     }
-    if plan.chosen.is_empty() && plan.left_out.is_empty() {
+    if let Some(why) = why {
+        text.push_str(&format!("  no losses on logged rows: {why}\n"));
+    } else if plan.chosen.is_empty() && plan.left_out.is_empty() {
         text.push_str("  nothing more: there are no rows of training data with a log of the loss, or no steps\n");
     }
     if let Some(next) = plan.left_out.first() {
@@ -287,14 +313,29 @@ fn learnt(measured: &Measurements, done: &[Done]) -> String {
     for one in &measured.logged_loss {
         let (first, last) = one.indistinguishable;
         text.push_str(&format!(
-            "{}: loss {:.4} on what came next, {:.4} logged: {} within {:.3} (steps {} to {} would, too)\n",
+            "{}: loss {:.4} on {}, {:.4} logged: {}, the bound is {:.3}{}{}\n",
             one.checkpoint,
             one.measured.mean,
+            match (one.trained_on, one.exact) {
+                (true, _) => "the batches it was trained on last",
+                (_, true) => "the very batch that came next",
+                _ => "rows of what came next",
+            },
             one.logged.mean,
             word(one.agreement),
             one.bound,
-            grouped(first),
-            grouped(last),
+            match one.agreement {
+                Agreement::Agrees if !one.trained_on => format!(
+                    "; weights of steps {} to {} would, too",
+                    grouped(first),
+                    grouped(last)
+                ),
+                _ => String::new(),
+            },
+            match one.shift {
+                0 => "",
+                _ => "; the log counts updates from another number",
+            },
         ));
     }
     for one in &measured.seen_unseen {

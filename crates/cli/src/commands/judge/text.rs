@@ -23,7 +23,18 @@ pub(super) fn assessment(one: &Assessment) -> String {
         grouped(checked.sampled_checkpoints),
         openness(one),
     );
-    for unread in &checked.unread {
+    if let Some(more) = checked
+        .unread
+        .len()
+        .checked_sub(LISTED)
+        .filter(|&more| more > 0)
+    {
+        line(
+            &mut text,
+            &format!("not read     {more} files more than are listed here: --json lists all"),
+        );
+    }
+    for unread in checked.unread.iter().take(LISTED) {
         line(
             &mut text,
             &format!("not read     {}: {}", unread.path, unread.why),
