@@ -136,6 +136,30 @@ describe('sentences of the decision page', () => {
     expect(costOf({ id: 'pub_evaluate_safety', params: {}, command: null, cost: { bytes: null, minutes: 1 } }, words)).toBe('about 1 minute of this machine');
   });
 
+  it('say of a licence what is wrong with it, and leave out what states nothing', () => {
+    const model = structuredClone(spoiled);
+    model.findings = [{ detector: 'licences', severity: 'contradiction', subject: 'intended use', reason: 'use_not_allowed', params: { parties: ['model: CC-BY-NC-4.0', 'intended use: '] }, evidence: [], ask: null }];
+    const claim = model.claims.find((found) => found.id === 'pub_model_licence');
+    if (!claim) throw new Error('no such claim');
+    Object.assign(claim, { status: 'fails', params: { licence: 'CC-BY-NC-4.0', reason: 'use_not_allowed', subject: 'intended use', findings: 1 } });
+    const [result] = model.decision.criteria;
+    if (!result) throw new Error('no criterion');
+    model.decision.criteria = [{ ...result, verdict: 'not_met', reasons: [{ id: 'claim_fails', params: { claim: claim.id } }] }];
+    expect(strongestReason(model, wordsAbout('en', model))).toBe('The licence does not allow the intended use: model: CC-BY-NC-4.0.');
+    expect(strongestReason(model, wordsAbout('ja', model))).toBe('ライセンスは、想定する用途を認めていません：モデル：CC-BY-NC-4.0。');
+  });
+
+  it('ask the publisher about losses and scores that differ', () => {
+    const model = structuredClone(sound);
+    const [loss] = model.measured.logged_loss;
+    const [score] = model.measured.benchmarks;
+    if (!loss || !score) throw new Error('nothing measured');
+    loss.agreement = 'differs';
+    score.agreement = 'differs';
+    expect(letter(model, 'm', 'en')).toMatch(/loss of 1\.912; the log says 1\.905[\s\S]*we measure 0\.620; 0\.641 is published/);
+    expect(letter(model, 'm', 'ja')).toContain('ログでは1.905');
+  });
+
   it('write a letter only where there is something to ask, bounded', () => {
     expect(letter(sound, 'clearwater-7b', 'en')).toBe('');
     expect(letter(spoiled, 'murk-7b', 'en')).toMatch(/^Dear maintainers of murk-7b,[\s\S]*which step do these weights belong to\?[\s\S]*With kind regards$/);

@@ -30,7 +30,7 @@ pub struct Party {
     pub licence: String,
     /// The clauses that matter.
     pub clauses: Vec<String>,
-    /// Where it is stated; `None` for the intended use.
+    /// Where it is stated; `None` for the intended use, and where nothing is stated.
     pub origin: Option<Origin>,
 }
 
@@ -107,18 +107,10 @@ fn within_publication(statements: &Statements, found: &mut Vec<Conflict>) {
         let parties = vec![party("model", reading, &[])];
         found.push(conflict("licence-unknown", State::Unknown, parties));
     }
-    let stated = card.iter().any(Reading::is_known);
+    // Beside a known card too: what the file adds may forbid what the card allows.
     for file in statements.files.iter().filter(|file| !file.is_known()) {
-        let (rule, state) = if stated {
-            ("file-unrecognised", State::OpenQuestion)
-        } else {
-            ("licence-unknown", State::Unknown)
-        };
-        found.push(conflict(
-            rule,
-            state,
-            vec![party("licence file", file, &[])],
-        ));
+        let parties = vec![party("licence file", file, &[])];
+        found.push(conflict("licence-unknown", State::Unknown, parties));
     }
     for (at, one) in card.iter().enumerate() {
         for other in &card[at + 1..] {
@@ -403,7 +395,7 @@ fn party(who: &str, reading: &Reading, duties: &[Duty]) -> Party {
             .clone()
             .unwrap_or_else(|| reading.origin.text.clone()),
         clauses,
-        origin: Some(reading.origin.clone()),
+        origin: (!reading.origin.text.is_empty()).then(|| reading.origin.clone()),
     }
 }
 

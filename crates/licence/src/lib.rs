@@ -18,6 +18,7 @@ mod questions;
 mod reading;
 mod recognise;
 mod sheet;
+mod texts;
 mod words;
 
 pub use catalogue::{

@@ -1,13 +1,25 @@
 //! Licence files, known by telling phrases.
 
-use crate::catalogue::{Licence, catalogue};
-use crate::reading::{Confidence, Origin, Reading};
+use crate::catalogue::{Class, Licence, catalogue};
+use crate::reading::{Confidence, Origin, Reading, shown};
+use crate::texts;
 
 /// The most bytes of a file that are looked at; licence texts are shorter.
 const MAX_TEXT: usize = 256 << 10;
 
-/// The licence whose every telling phrase stands in the text. Two licences in one text, none, or a free one with more
-/// words than it has are unknown: nothing is guessed from likeness.
+/// What turns a free licence into another one.
+const FORBIDS: [&str; 5] = [
+    "commons clause",
+    "commercial use is",
+    "non-commercial",
+    "noncommercial use",
+    "not for commercial",
+];
+/// Added words that are shown.
+const SHOWN_WORDS: usize = 8;
+
+/// The licence whose every telling phrase stands in the text. Two licences in one text, none, or one with
+/// words beyond its text are unknown: nothing is guessed from likeness.
 #[must_use]
 pub fn recognise(text: &str, file: &str) -> Reading {
     let first = text.lines().find(|line| !line.trim().is_empty());
@@ -34,11 +46,16 @@ pub(crate) fn recognise_at(text: &str, origin: Origin) -> Reading {
                     .all(|phrase| plain.contains(phrase.as_str()))
         })
         .collect();
-    let words = text.split_whitespace().count();
     match found[..] {
-        [licence] if licence.most_words.is_some_and(|most| words > most) => {
+        [licence] if has_more(licence, text, &plain) => {
+            let added = texts::added(&licence.id, text);
             let mut reading = Reading::unknown(origin);
-            reading.unknown = vec![format!("{} with added text ({words} words)", licence.id)];
+            let first = added[..added.len().min(SHOWN_WORDS)].join(" ");
+            reading.unknown = vec![shown(&format!(
+                "{} with added text ({} words: {first})",
+                licence.id,
+                added.len()
+            ))];
             reading
         }
         [licence] => {
@@ -54,6 +71,14 @@ pub(crate) fn recognise_at(text: &str, origin: Origin) -> Reading {
             reading
         }
     }
+}
+
+/// Whether the text says more than the licence: terms that nobody read, or that forbid what a free licence allows.
+fn has_more(licence: &Licence, text: &str, plain: &str) -> bool {
+    let free = licence.class <= Class::Permissive;
+    text.len() > MAX_TEXT
+        || !texts::added(&licence.id, text).is_empty()
+        || free && FORBIDS.iter().any(|words| plain.contains(words))
 }
 
 /// Lower case, one space between words, no Markdown marks.
@@ -123,6 +148,25 @@ mod tests {
             )),
             None
         );
+    }
+
+    #[test]
+    fn one_added_sentence_makes_a_free_licence_unknown() {
+        let apache = include_str!("../../../LICENSE");
+        assert_eq!(id(apache).as_deref(), Some("Apache-2.0"));
+        for added in [
+            "Notwithstanding the above, commercial use is prohibited.",
+            "\"Commons Clause\" License Condition v1.0",
+            "The License does not grant you the right to sell the Software.",
+            "For non-commercial use only.",
+            "商用利用を禁じます。",
+        ] {
+            for text in [format!("{added}\n\n{apache}"), format!("{apache}\n{added}")] {
+                let reading = recognise(&text, "LICENSE");
+                assert!(!reading.is_known(), "{added}");
+                assert!(reading.unknown[0].starts_with("Apache-2.0 with added text"));
+            }
+        }
     }
 
     #[test]

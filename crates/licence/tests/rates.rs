@@ -365,8 +365,8 @@ fn planted_conflicts_are_found_and_sound_combinations_are_not() {
                 file: Some("All rights reserved by us."),
                 ..d()
             },
-            "file-unrecognised",
-            O,
+            "licence-unknown",
+            U,
         ),
         (
             Case {
@@ -552,4 +552,19 @@ fn conflicts_name_clauses_and_places_and_serialise() {
             conflict.rule
         );
     }
+}
+
+#[test]
+fn who_states_nothing_has_no_place_where_it_is_stated() {
+    let statements = Statements {
+        card: vec![read_at("apache-2.0", "README.md", "license")],
+        sources: named(&[("silent", ""), ("odd", "see website")]),
+        ..Statements::default()
+    };
+    let found = conflicts(&statements, &PRIVATE);
+    let stated: Vec<bool> = found
+        .iter()
+        .map(|conflict| conflict.parties[0].origin.is_some())
+        .collect();
+    assert_eq!(stated, [false, true]);
 }

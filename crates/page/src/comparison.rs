@@ -155,7 +155,6 @@ const COMPONENT_FACTS: &[(&str, &str)] = &[
     ("model_card", "card_present"),
     ("data_card", "data_sources_listed"),
     ("training_code", "training_recipe_known"),
-    ("datasets", "data_sources_listed"),
     ("datasets", "training_data_searchable"),
 ];
 
@@ -171,7 +170,11 @@ fn facts(model: &Assessment) -> BTreeMap<String, String> {
                     ComponentState::Consistent | ComponentState::Present
                 )
         });
-        if let Some(first) = there.and_then(|component| component.evidence.first()) {
+        let first = there.and_then(|component| {
+            let mut files = component.evidence.iter();
+            files.find(|file| *fact != "training_data_searchable" || is_text(&file.path))
+        });
+        if let Some(first) = first {
             facts
                 .entry((*fact).to_owned())
                 .or_insert(first.path.clone());
@@ -179,11 +182,12 @@ fn facts(model: &Assessment) -> BTreeMap<String, String> {
     }
     let licences = &model.licences;
     if let Some(of_model) = licences.model.as_ref().filter(|model| model.known)
-        && !licences.sources.is_empty()
-        && licences.sources.iter().all(|source| source.known)
         && let Some(first) = of_model.evidence.first()
     {
-        facts.insert("licences_known".into(), first.path.clone());
+        facts.insert("model_licence_known".into(), first.path.clone());
+        if !licences.sources.is_empty() && licences.sources.iter().all(|source| source.known) {
+            facts.insert("licences_known".into(), first.path.clone());
+        }
     }
     let holds = |id: &str| {
         model
@@ -196,6 +200,20 @@ fn facts(model: &Assessment) -> BTreeMap<String, String> {
         facts.insert("data_size_known".into(), place.unwrap_or_default());
     }
     facts
+}
+
+/// Whether a file of training data holds text that can be searched: token ids are no text.
+fn is_text(path: &str) -> bool {
+    let name = path.to_lowercase();
+    let name = [".gz", ".zst", ".xz", ".bz2"]
+        .iter()
+        .find_map(|end| name.strip_suffix(end))
+        .unwrap_or(&name);
+    [
+        ".jsonl", ".json", ".txt", ".parquet", ".csv", ".tsv", ".arrow",
+    ]
+    .iter()
+    .any(|end| name.ends_with(end))
 }
 
 #[cfg(test)]
@@ -241,6 +259,11 @@ mod tests {
             component.state = ComponentState::Missing;
         }
         model.licences.sources[0].known = false;
+        let known = facts(&model);
+        assert!(known.contains_key("model_licence_known") && !known.contains_key("licences_known"));
+        if let Some(of_model) = &mut model.licences.model {
+            of_model.known = false;
+        }
         model.claims.clear();
         assert_eq!(facts(&model), BTreeMap::new());
         for sheet in sheets(&model) {
@@ -252,6 +275,12 @@ mod tests {
                     .all(|state| *state == QuestionState::Unanswered)
             );
         }
+    }
+
+    #[test]
+    fn files_of_token_ids_are_no_searchable_text() {
+        assert!(is_text("data/train_000.jsonl") && is_text("a.JSON.zst"));
+        assert!(!is_text("data/tokens.npy") && !is_text("tokens.bin.gz") && !is_text("s.ds"));
     }
 
     #[test]

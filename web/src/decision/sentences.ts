@@ -59,9 +59,10 @@ export function partyName(who: string, words: Words): string {
   return who;
 }
 
-/** `source wiki: cc-by-nc-4.0`, as findings name parties. */
+/** `source wiki: cc-by-nc-4.0`, as findings name parties; of one that states nothing, its name. */
 function partyWords(party: string, words: Words): string {
   const at = party.indexOf(': ');
+  if (at >= 0 && party.slice(at + 2).trim() === '') return partyName(party.slice(0, at), words);
   return at < 0 ? party : `${partyName(party.slice(0, at), words)}${words.language === 'ja' ? '：' : ': '}${party.slice(at + 2)}`;
 }
 
@@ -69,7 +70,7 @@ export function findingSentence(finding: Finding, words: Words): string {
   const params: Params = { ...finding.params, subject: subjectsIn(finding, words) };
   if (finding.detector === 'licences') {
     params.subject = partyName(finding.subject, words);
-    if (Array.isArray(params.parties)) params.parties = params.parties.map((party) => partyWords(party, words));
+    if (Array.isArray(params.parties)) params.parties = params.parties.filter((party) => party.trim() !== 'intended use:').map((party) => partyWords(party, words));
   }
   return sentence(`finding.${finding.reason}`, params, words, `${finding.reason}: ${finding.subject}`);
 }
@@ -140,7 +141,9 @@ export function strongestReason(model: Assessment, words: Words): string {
   const [first] = decisive?.reasons ?? [];
   if (!first) return words.say('head.reason.adopt');
   const claim = model.claims.find((found) => found.id === first.params.claim);
-  if (first.id === 'claim_fails' && typeof claim?.params.reason === 'string') return words.look(`claim.${claim.id}.fails`, claim.params, claim.id);
+  // Of a licence what is wrong with it is the reason: "not known" and "not for this use" are different answers.
+  const licence = claim?.id === 'pub_model_licence';
+  if (first.id === 'claim_fails' && !licence && typeof claim?.params.reason === 'string') return words.look(`claim.${claim.id}.fails`, claim.params, claim.id);
   return reasonSentence(first, words);
 }
 
@@ -197,6 +200,22 @@ export function costOf(remedy: Remedy, words: Words): string {
   return words.say(who === 'publisher' ? 'cost.answer' : who === 'legal' ? 'cost.review' : 'cost.unknown');
 }
 
+/** What was measured here and is not what the publisher says. */
+function mismatches({ measured }: Assessment, words: Words): string[] {
+  return [
+    ...measured.logged_loss.flatMap((one) =>
+      one.agreement === 'differs'
+        ? [words.say('letter.loss', { checkpoint: one.checkpoint, data: one.data, measured: one.measured.mean, logged: one.logged.mean, bound: one.bound })]
+        : [],
+    ),
+    ...measured.benchmarks.flatMap(({ agreement, checkpoint, task, metric, score, published }) =>
+      agreement === 'differs' && score.state === 'scored' && published !== null
+        ? [words.say('letter.score', { checkpoint, task, metric, measured: score.value, published })]
+        : [],
+    ),
+  ].map((point) => `- ${point}`);
+}
+
 /** A letter to the publisher with every question; empty where there is none. */
 export function letter(model: Assessment, name: string, language: Language): string {
   const words = wordsAbout(language, model);
@@ -204,7 +223,8 @@ export function letter(model: Assessment, name: string, language: Language): str
     finding.ask && finding.severity !== 'note' ? [`- ${findingSentence(finding, words)}\n  ${askSentence(finding.ask, finding, words)}`] : [],
   );
   const missing = model.components.flatMap((component) => (component.ask && !component.optional ? [`- ${askSentence(component.ask, null, words)}`] : []));
-  if (about.length + missing.length === 0) return '';
+  const differ = mismatches(model, words);
+  if (about.length + missing.length + differ.length === 0) return '';
   const part = (title: string, points: string[]) =>
     points.length === 0 ? [] : ['', `${title}${language === 'ja' ? '：' : ':'}`, ...points.slice(0, ASKED), ...(points.length > ASKED ? [words.say('letter.more', { count: points.length - ASKED })] : [])];
   return [
@@ -212,6 +232,7 @@ export function letter(model: Assessment, name: string, language: Language): str
     '',
     words.say('letter.opening'),
     ...part(words.say('letter.files'), about),
+    ...part(words.say('letter.measured'), differ),
     ...part(words.say('letter.components'), missing),
     '',
     words.say('letter.closing'),
