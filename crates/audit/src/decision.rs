@@ -149,13 +149,26 @@ pub fn decide(claims: &[Claim], criteria: &Criteria, place: &str) -> Decision {
         .iter()
         .map(|criterion| judge(criterion, claims, place))
         .collect();
+    // Whether something is there to be shown, and not only nothing against it.
+    let shown = |criterion: &Criterion| {
+        criterion.claims.iter().any(|id| {
+            claims.iter().any(|claim| {
+                claim.id == *id
+                    && claim.status == Status::Holds
+                    && claim.rung >= Some(criterion.rung)
+            })
+        })
+    };
     let any = |verdict| results.iter().any(|result| result.verdict == verdict);
     let verdict = if any(CriterionVerdict::NotMet) {
         Verdict::DoNotAdopt
     } else if any(CriterionVerdict::Unknown) {
         Verdict::NotEnoughEvidence
-    } else {
+    } else if criteria.criteria.iter().any(shown) {
         Verdict::Adopt
+    } else {
+        // Criteria that only ask that nothing speaks against are no grounds to adopt.
+        Verdict::NotEnoughEvidence
     };
     Decision {
         verdict,
@@ -211,10 +224,11 @@ impl Grounds {
 /// The command of a remedy that the reader's own machine does.
 fn publication_command(id: &str, place: &str) -> Option<String> {
     match id {
-        "pub_confirm_evaluations" | "pub_confirm_loss" | "pub_evaluate_safety" => {
-            Some(format!("glasswork poc {place} --budget 2h"))
-        }
-        "pub_try_own_documents" => Some(format!("glasswork eval {place} --mine DIRECTORY")),
+        "pub_confirm_evaluations" | "pub_evaluate_safety" => Some(format!(
+            "glasswork eval {place} --tasks TASKS --data DIRECTORY"
+        )),
+        "pub_confirm_loss" => Some(format!("glasswork poc {place} --budget 2h")),
+        "pub_try_own_documents" => Some(format!("glasswork poc {place} --mine DIRECTORY")),
         _ => None,
     }
 }
@@ -401,23 +415,31 @@ fn limits(criterion: &Criterion, claim: &Claim, place: &str, grounds: &mut Groun
             replay_more(more as u64, claim, place, grounds);
         }
     }
-    if let ("held_out_better" | "pub_own_documents", Some(limit), Some(worst)) = (
-        claim.id.as_str(),
-        criterion.max_bits_per_byte,
-        claim.number("worst").or(claim.number("bits_per_byte")),
-    ) && worst > limit
+    if let ("held_out_better" | "pub_own_documents", Some(limit)) =
+        (claim.id.as_str(), criterion.max_bits_per_byte)
     {
-        let source = claim
-            .params
-            .get("worst_source")
-            .cloned()
-            .unwrap_or(Param::Null);
-        let values = [
-            ("source", source),
-            ("value", worst.into()),
-            ("limit", limit.into()),
-        ];
-        grounds.broken.push(reason("score_above_limit", values));
+        let worst = claim.number("worst").or(claim.number("bits_per_byte"));
+        match worst.filter(|worst| worst.is_finite()) {
+            Some(worst) if worst > limit => {
+                let source = claim
+                    .params
+                    .get("worst_source")
+                    .cloned()
+                    .unwrap_or(Param::Null);
+                let values = [
+                    ("source", source),
+                    ("value", worst.into()),
+                    ("limit", limit.into()),
+                ];
+                grounds.broken.push(reason("score_above_limit", values));
+            }
+            // Nothing to hold against the limit is not within it.
+            None if claim.status == Status::Holds => {
+                let named = ("claim", claim.id.as_str().into());
+                grounds.open.push(reason("claim_missing", [named]));
+            }
+            _ => {}
+        }
     }
     if let ("verbatim_searched", Some(limit), Some(longest)) = (
         claim.id.as_str(),

@@ -9,7 +9,7 @@ use glasswork_published::{Evaluation, MetricKind, Score};
 
 use super::Subject;
 use super::components::{Component, ComponentState};
-use super::detectors::series;
+use super::detectors::{configuration, series};
 use super::evidence;
 use super::finding::{Finding, Severity};
 use super::licences::Licences;
@@ -188,7 +188,7 @@ fn weights_match_config(grounds: &Grounds<'_>) -> Claim {
         .inventory
         .checkpoints
         .iter()
-        .filter(|one| one.config.is_some() && !one.tensors.is_empty())
+        .filter(|one| configuration::comparable(one))
         .collect();
     if let Some(broken) = grounds.broken(
         id,
@@ -208,6 +208,15 @@ fn checkpoints_distinct(grounds: &Grounds<'_>) -> Claim {
     let id = "pub_checkpoints_distinct";
     if let Some(questioned) = grounds.questioned(id, &["duplicates"]) {
         return questioned;
+    }
+    // Two that are the same for a good reason are still the same.
+    let same: Vec<&Finding> = grounds
+        .against(&["duplicates"], Severity::Note)
+        .into_iter()
+        .filter(|finding| finding.reason.starts_with("same_"))
+        .collect();
+    if !same.is_empty() {
+        return told(missing(id), &same);
     }
     let checkpoints = &grounds.of.inventory.checkpoints;
     // Two that can be compared by digest, or two that can be by values.
@@ -452,8 +461,8 @@ fn training_uneventful(grounds: &Grounds<'_>) -> Claim {
     }
     let losses: Vec<_> = series::of_kind(grounds.of.inventory, MetricKind::Loss).collect();
     let points: usize = losses.iter().map(|one| one.points.len()).sum();
-    // Spikes need a full window before them.
-    if points < 256 {
+    // Spikes need a full window before them, and a stall something to stall from.
+    if points < 256 || !series::stall::decidable(&grounds.of) {
         return missing(id);
     }
     judged(id, Rung::Consistent, true)

@@ -124,6 +124,8 @@ pub const FINDING_REASON_IDS: &[&str] = &[
     "shard_truncated",
     "shard_empty",
     "file_unreadable",
+    "weights_not_finite",
+    "weights_constant",
     // number_format
     "dtype_differs",
     // spikes
@@ -133,6 +135,7 @@ pub const FINDING_REASON_IDS: &[&str] = &[
     "values_not_finite",
     // stall
     "loss_stalled",
+    "loss_implausible",
     // log_restart
     "log_goes_back",
     "warm_up_again",

@@ -2,8 +2,8 @@
 //! that [`glasswork_licence`] makes of them.
 
 use glasswork_licence::{
-    Attribution, Class, Conflict, IntendedUse, Reading, Statements, conflicts, notice, read_card,
-    recognise, sheet,
+    Attribution, Class, Conflict, IntendedUse, Reading, Statements, conflicts, notice, read_at,
+    read_card, recognise, sheet,
 };
 use glasswork_published::{Card, FrontMatter, Inventory};
 use serde::{Deserialize, Serialize};
@@ -21,10 +21,16 @@ pub struct Licences {
     pub model: Option<LicenceStatement>,
     /// Whether a licence file says the same as the card.
     pub file_agrees: bool,
+    /// Licence files that nobody recognised.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files_unknown: Vec<String>,
     /// Whether the model's licence is known and forbids no use.
     pub model_open: bool,
     /// What each data source is under.
     pub sources: Vec<LicenceStatement>,
+    /// What each base model is under; what nobody read is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bases: Vec<LicenceStatement>,
     /// [`glasswork_licence::Conflict`]s, open questions among them.
     pub conflicts: Vec<Value>,
     /// The [`glasswork_licence::Sheet`]; null where there is no licence.
@@ -71,8 +77,7 @@ pub(crate) fn read(inventory: &Inventory, intended: &IntendedUse) -> Read {
             .filter(|file| is_licence(&file.path) && !in_data(&file.path))
             .map(|file| recognise(&file.text, &file.path))
             .collect(),
-        // What a base model is under stands on its own card, which nobody has read here.
-        bases: Vec::new(),
+        bases: bases(inventory),
         sources: sources(inventory),
     };
     Read {
@@ -99,6 +104,7 @@ impl Licences {
         else {
             return Self {
                 sources: stated(&statements.sources),
+                bases: stated(&statements.bases),
                 conflicts: conflicts.iter().map(value).collect(),
                 ..Self::default()
             };
@@ -120,9 +126,16 @@ impl Licences {
             .collect();
         let agrees = |file: &Reading| file.is_known() && file.expression == model.expression;
         Self {
+            files_unknown: statements
+                .files
+                .iter()
+                .filter(|file| !file.is_known())
+                .map(|file| file.origin.file.clone())
+                .collect(),
             file_agrees: !statements.card.is_empty() && statements.files.iter().any(agrees),
             model_open: model.class < Class::UseRestricted,
             sources: stated(&statements.sources),
+            bases: stated(&statements.bases),
             conflicts: conflicts.iter().map(value).collect(),
             sheet: value(&sheet(model, &statements.sources, intended)),
             notice: notice(name(&inventory.place), &attributions),
@@ -260,6 +273,44 @@ fn sources(inventory: &Inventory) -> Vec<(String, Reading)> {
         && let Some(file) = inventory.data.first()
     {
         found.extend(nobody_says("data", &file.path));
+    }
+    found
+}
+
+/// Families of base models whose licence their name says: how the name on the Hub begins, and the licence.
+const FAMILIES: &[(&str, &str)] = &[
+    ("meta-llama/llama-2-", "llama2"),
+    ("meta-llama/meta-llama-3-", "llama3"),
+    ("meta-llama/meta-llama-3.1-", "llama3.1"),
+    ("meta-llama/llama-3.1-", "llama3.1"),
+    ("meta-llama/llama-3.2-", "llama3.2"),
+    ("meta-llama/llama-3.3-", "llama3.3"),
+    ("meta-llama/llama-4-", "llama4"),
+    ("google/gemma-2b", "gemma"),
+    ("google/gemma-7b", "gemma"),
+    ("google/gemma-1.1-", "gemma"),
+    ("google/gemma-2-", "gemma"),
+    ("google/gemma-3-", "gemma"),
+];
+
+/// Base models that cards name. What one is under stands on its own card, which nobody has read here; of a known family
+/// the name says it.
+fn bases(inventory: &Inventory) -> Vec<(String, Reading)> {
+    let mut found = Vec::<(String, Reading)>::new();
+    for card in model_cards(inventory) {
+        for base in &card.front_matter.base_model {
+            let lower = base.to_ascii_lowercase();
+            let family = FAMILIES.iter().find(|(name, _)| lower.starts_with(name));
+            let read = match family {
+                Some((_, licence)) => {
+                    Some((base.clone(), read_at(licence, &card.path, "base_model")))
+                }
+                None => nobody_says(base, &card.path),
+            };
+            if !found.iter().any(|(name, _)| name == base) {
+                found.extend(read);
+            }
+        }
     }
     found
 }

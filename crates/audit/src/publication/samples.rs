@@ -20,6 +20,13 @@ impl Weights for glasswork_published::Publication {
     }
 }
 
+/// Tensors of the checkpoint that people load of which a few values are drawn …
+const SPOTS: usize = 64;
+/// … and of all others together: each costs a ranged read.
+const SPOTS_ELSEWHERE: usize = 192;
+/// Values of each.
+const SPOT_VALUES: usize = 64;
+
 /// How much is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sampling {
@@ -50,6 +57,8 @@ pub struct Samples {
     pub values: Vec<Option<Vec<f32>>>,
     /// How many of each checkpoint's values belong to each tensor.
     pub lengths: Vec<usize>,
+    /// A few values of more tensors: checkpoint, tensor, values. They are held against nothing but what a number is.
+    pub spots: Vec<(usize, String, Vec<f32>)>,
     /// A norm's weights of each checkpoint that says it is step 0.
     pub first_norms: Vec<(usize, Vec<f32>)>,
     /// Checkpoints that could not be read, and why.
@@ -69,8 +78,14 @@ impl Samples {
         if tensors.is_empty() {
             return samples;
         }
+        let loaded = super::lines::main_line(inventory)
+            .and_then(|line| line.members.last().map(|(_, index)| *index));
+        let elsewhere = SPOTS_ELSEWHERE / chosen.len();
         for index in chosen {
             let checkpoint = &inventory.checkpoints[index];
+            let served = super::lines::is_main(checkpoint) || loaded == Some(index);
+            let take = if served { SPOTS } else { elsewhere };
+            samples.draw_spots(inventory, weights, index, take);
             let has = |tensor: &String| checkpoint.tensors.iter().any(|own| own.name == *tensor);
             if !tensors.iter().all(has) {
                 continue;
@@ -108,6 +123,36 @@ impl Samples {
         samples.tensors = tensors;
         samples
     }
+
+    /// Draws a few values of `take` tensors, evenly spread over the checkpoint's.
+    fn draw_spots(
+        &mut self,
+        inventory: &Inventory,
+        weights: &dyn Weights,
+        index: usize,
+        take: usize,
+    ) {
+        let all: Vec<&str> = inventory.checkpoints[index]
+            .tensors
+            .iter()
+            .filter(|tensor| is_float(&tensor.dtype))
+            .map(|tensor| tensor.name.as_str())
+            .collect();
+        let take = take.min(all.len());
+        for name in (0..take).map(|i| all[i * all.len() / take]) {
+            // Where values cannot be read, the tensors that everything is held against say why.
+            if let Ok(values) = weights.sample(index, name, SPOT_VALUES) {
+                self.spots.push((index, name.to_owned(), values));
+            }
+        }
+    }
+}
+
+fn is_float(dtype: &str) -> bool {
+    let dtype = dtype.to_ascii_uppercase();
+    ["F32", "F16", "BF16", "FLOAT"]
+        .iter()
+        .any(|kind| dtype.contains(kind))
 }
 
 /// Indices of the checkpoints to look at.
@@ -139,10 +184,7 @@ fn tensors(inventory: &Inventory, chosen: &[usize], at_most: usize) -> Vec<Strin
     let mut counts = std::collections::BTreeMap::<(&str, &[u64]), usize>::new();
     for index in chosen {
         for tensor in &inventory.checkpoints[*index].tensors {
-            let float = ["F32", "F16", "BF16", "FLOAT"]
-                .iter()
-                .any(|kind| tensor.dtype.to_ascii_uppercase().contains(kind));
-            if tensor.shape.len() == 2 && float {
+            if tensor.shape.len() == 2 && is_float(&tensor.dtype) {
                 *counts.entry((&tensor.name, &tensor.shape)).or_default() += 1;
             }
         }

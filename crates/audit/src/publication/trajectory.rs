@@ -27,7 +27,7 @@ impl Trajectory {
             .iter()
             .filter_map(|(step, index)| {
                 let values = samples.values.get(*index)?.as_deref()?;
-                // Values that are no numbers have no distance; the checkpoint is told of elsewhere.
+                // Values that are no numbers have no distance; `weight_values` tells of the checkpoint.
                 values
                     .iter()
                     .all(|value| value.is_finite())
@@ -105,7 +105,10 @@ impl Trajectory {
 }
 
 /// The values of each tensor.
-fn parts<'a>(values: &'a [f32], lengths: &'a [usize]) -> impl Iterator<Item = &'a [f32]> {
+pub(crate) fn parts<'a>(
+    values: &'a [f32],
+    lengths: &'a [usize],
+) -> impl Iterator<Item = &'a [f32]> {
     let mut rest = values;
     lengths.iter().map(move |length| {
         let (part, after) = rest.split_at((*length).min(rest.len()));

@@ -1,5 +1,7 @@
 //! From a whole publication to claims, components and a decision.
 
+use std::collections::BTreeMap;
+
 use glasswork_audit::measured::{
     Agreement, Benchmark, BenchmarkScore, LoggedLoss, Mean, Measurements, OwnDocuments,
 };
@@ -8,9 +10,9 @@ use glasswork_audit::publication::{
     Sampling, Severity, assess, components, usual_use,
 };
 use glasswork_audit::{Claim, Criteria, CriterionVerdict, Rung, Status, Verdict};
-use glasswork_published::{Inventory, LicenceFile};
+use glasswork_published::{Inventory, LicenceFile, MetricKind, Score};
 
-use crate::draw::Draw;
+use crate::draw::{Draw, VALUES};
 use crate::faults::planted;
 use crate::world::{World, sound};
 
@@ -46,6 +48,8 @@ fn measured() -> Measurements {
             bound: 0.02,
             agreement: Agreement::Agrees,
             indistinguishable: (5, 15),
+            trained_on: false,
+            shift: 0,
         }],
         seen_unseen: Vec::new(),
         benchmarks: vec![benchmark("hellaswag"), benchmark("truthfulqa_mc2")],
@@ -397,4 +401,279 @@ fn attack_absurd_numbers_in_names_cost_nothing() {
         "{}",
         assessment.findings.len()
     );
+}
+
+#[test]
+fn a_model_of_nan_is_not_adopted() {
+    let mut nan = measured();
+    let own = nan.own_documents.as_mut().expect("is measured");
+    own.bits_per_byte = None;
+    let assessment = assessed(&good(), &nan);
+    assert_eq!(
+        claim(&assessment, "pub_own_documents").status,
+        Status::Fails
+    );
+    assert_eq!(
+        verdict(&assessment, "pub_own_documents"),
+        CriterionVerdict::NotMet
+    );
+    assert_eq!(assessment.decision.verdict, Verdict::DoNotAdopt);
+}
+
+#[test]
+fn a_limit_without_a_number_is_unknown() {
+    let mut asked = measured();
+    let own = asked.own_documents.as_mut().expect("is measured");
+    (own.documents, own.bits_per_byte) = (0, None);
+    let criteria = Criteria::parse(
+        "format = 1\nname = \"limit\"\n[[criterion]]\nid = \"pub_own_documents\"\nclaims = [\"pub_own_documents\"]\nrung = \"declared\"\nmax_bits_per_byte = 1.0\n",
+    )
+    .expect("parses");
+    let assessment = assessed(&good(), &asked).decided_by(&criteria);
+    assert_eq!(
+        verdict(&assessment, "pub_own_documents"),
+        CriterionVerdict::Unknown
+    );
+}
+
+#[test]
+fn weights_that_are_no_numbers_or_all_the_same_break_the_decision() {
+    for (value, reason) in [(f32::NAN, "weights_not_finite"), (0.0, "weights_constant")] {
+        let mut world = good();
+        let at = world.weights.values.len() - 1;
+        // One matrix of one checkpoint.
+        world.weights.values[at][..VALUES].fill(value);
+        let assessment = assessed(&world, &measured());
+        let name = &world.inventory.checkpoints[at].name;
+        assert!(
+            assessment
+                .findings
+                .iter()
+                .any(|one| one.reason == reason && one.subject == *name),
+            "{reason}"
+        );
+        assert_eq!(
+            claim(&assessment, "pub_weights_readable").status,
+            Status::Fails
+        );
+        assert_eq!(assessment.decision.verdict, Verdict::DoNotAdopt);
+    }
+}
+
+#[test]
+fn a_chunk_under_two_numbers_is_no_warm_up() {
+    let mut world = good();
+    // As LLM360 names them: a number of the chunk, and no step.
+    for (number, one) in world.inventory.checkpoints.iter_mut().enumerate() {
+        one.name = format!("ckpt_{number:03}");
+        (one.step, one.tokens, one.chunk) = (None, None, Some(number as u64));
+    }
+    world.inventory.checkpoints[3].weights = world.inventory.checkpoints[2].weights.clone();
+    let assessment = assessed(&world, &measured());
+    let found = &assessment.findings[0];
+    assert_eq!(
+        (found.reason.as_str(), found.severity),
+        ("same_files", Severity::Contradiction)
+    );
+    assert_eq!(
+        claim(&assessment, "pub_checkpoints_distinct").status,
+        Status::Fails
+    );
+}
+
+#[test]
+fn a_base_model_that_nobody_read_leaves_the_licence_open_and_a_known_family_is_read() {
+    let based = |base: &str| {
+        let mut world = good();
+        world.card().front_matter.base_model = vec![base.into()];
+        assessed(&world, &measured())
+    };
+    let unread = based("someone/some-base");
+    for id in ["pub_model_licence", "pub_licences_compatible"] {
+        assert_eq!(claim(&unread, id).status, Status::Missing, "{id}");
+    }
+    assert!(unread.findings.iter().any(
+        |one| one.reason == "licence_missing" && one.subject.contains("someone/some-base")
+    ));
+    // An Apache model made of Llama.
+    let llama = based("meta-llama/Llama-3.1-8B");
+    for id in ["pub_model_licence", "pub_licences_compatible"] {
+        assert_eq!(claim(&llama, id).status, Status::Fails, "{id}");
+    }
+    assert_eq!(llama.licences.bases[0].expression, "llama3.1");
+    // A folder named as a licence is none.
+    assert_eq!(
+        claim(&based("mit"), "pub_model_licence").status,
+        Status::Missing
+    );
+}
+
+#[test]
+fn a_licence_file_that_nobody_knows_leaves_the_licence_open() {
+    let mut world = good();
+    world.inventory.licences = vec![LicenceFile {
+        path: "LICENSE".into(),
+        sha256: None,
+        text: "You may not use this for money.".into(),
+    }];
+    let assessment = assessed(&world, &measured());
+    assert_eq!(
+        claim(&assessment, "pub_model_licence").status,
+        Status::Missing
+    );
+    assert!(
+        assessment
+            .findings
+            .iter()
+            .all(|one| one.reason != "licences_conflict")
+    );
+}
+
+#[test]
+fn safety_needs_a_score_of_a_task_that_asks_for_it() {
+    let with = |task: &str, score: Score| {
+        let mut world = good();
+        world.inventory.evaluations.truncate(1);
+        let scores = BTreeMap::from([("acc".to_owned(), score)]);
+        world.inventory.evaluations[0].results = BTreeMap::from([(task.to_owned(), scores)]);
+        let assessment = assessed(&world, &Measurements::default());
+        claim(&assessment, "pub_safety_evaluated").status
+    };
+    assert_eq!(with("truthfulqa_mc2", Score::Value(0.4)), Status::Holds);
+    assert_eq!(with("do-not-answer", Score::Value(0.4)), Status::Holds);
+    for task in ["pharmacology", "boldness_of_style"] {
+        assert_eq!(with(task, Score::Value(0.4)), Status::Missing, "{task}");
+    }
+    for score in [
+        Score::Failed("running...".into()),
+        Score::Missing,
+        Score::Value(f64::NAN),
+    ] {
+        assert_eq!(with("bbq", score), Status::Missing);
+    }
+}
+
+#[test]
+fn packed_weights_are_not_said_to_fit_the_configuration() {
+    let mut world = good();
+    for one in &mut world.inventory.checkpoints {
+        let config = one.config.as_mut().expect("has one");
+        config["quantization_config"] = serde_json::json!({"bits": 4});
+    }
+    let assessment = assessed(&world, &measured());
+    assert_eq!(
+        claim(&assessment, "pub_weights_match_config").status,
+        Status::Missing
+    );
+}
+
+#[test]
+fn an_adapter_has_a_configuration_of_its_own() {
+    let mut world = good();
+    for one in &mut world.inventory.checkpoints {
+        one.config = None;
+        one.other.push(glasswork_published::StoredFile {
+            path: format!("{}/adapter_config.json", one.folder),
+            ..one.weights[0].clone()
+        });
+    }
+    let alarms = world.alarms("configuration");
+    assert!(alarms.is_empty(), "{alarms:?}");
+}
+
+#[test]
+fn remedies_name_commands_whose_results_count_and_a_folder_costs_nothing() {
+    let mut world = good();
+    let command = |assessment: &Assessment, id: &str| {
+        let mut remedies = assessment
+            .decision
+            .criteria
+            .iter()
+            .flat_map(|one| &one.remedies);
+        let found = remedies.find(|one| one.id == id);
+        found.cloned().expect("is asked for")
+    };
+    let hub = assessed(&world, &Measurements::default());
+    let own = command(&hub, "pub_try_own_documents");
+    assert_eq!(
+        own.command.as_deref(),
+        Some("glasswork poc hf:owner/name --mine DIRECTORY")
+    );
+    assert!(own.cost.and_then(|cost| cost.bytes) > Some(0));
+    let scores = command(&hub, "pub_confirm_evaluations");
+    assert_eq!(
+        scores.command.as_deref(),
+        Some("glasswork eval hf:owner/name --tasks TASKS --data DIRECTORY")
+    );
+    world.inventory.place = "folder".into();
+    let own = command(
+        &assessed(&world, &Measurements::default()),
+        "pub_try_own_documents",
+    );
+    assert_eq!(own.cost.and_then(|cost| cost.bytes), Some(0));
+}
+
+#[test]
+fn nothing_against_a_model_is_no_ground_to_adopt_it() {
+    let criteria = Criteria::parse(
+        "format = 1\nname = \"lenient\"\n[[criterion]]\nid = \"pub_history\"\nclaims = [\"pub_loss_confirmed\"]\nrung = \"declared\"\naccept_missing = true\n",
+    )
+    .expect("parses");
+    let decide = |measured: &Measurements| {
+        let decided = assessed(&good(), measured).decided_by(&criteria);
+        decided.decision.verdict
+    };
+    assert_eq!(decide(&Measurements::default()), Verdict::NotEnoughEvidence);
+    assert_eq!(decide(&measured()), Verdict::Adopt);
+}
+
+#[test]
+fn one_checkpoint_with_another_rope_or_tokenizer_is_told() {
+    let tokenizer = |digest: &str| glasswork_published::StoredFile {
+        path: "x/tokenizer.json".into(),
+        bytes: 10,
+        sha256: Some(digest.into()),
+    };
+    let mut world = good();
+    for (i, one) in world.inventory.checkpoints.iter_mut().enumerate() {
+        one.config.as_mut().expect("has one")["rope_theta"] =
+            serde_json::json!(if i == 4 { 5e5 } else { 1e4 });
+        one.tokenizer = vec![tokenizer(if i == 5 { "b" } else { "a" })];
+    }
+    let keys: Vec<(String, String)> = world
+        .alarms("configuration")
+        .iter()
+        .map(|one| (one.subject.clone(), format!("{:?}", one.params["key"])))
+        .collect();
+    let name = |i: usize| world.inventory.checkpoints[i].name.clone();
+    assert_eq!(keys.len(), 2, "{keys:?}");
+    assert_eq!((&keys[0].0, &keys[1].0), (&name(4), &name(5)));
+    assert!(keys[0].1.contains("rope_theta") && keys[1].1.contains("tokenizer.json"));
+}
+
+#[test]
+fn a_loss_that_is_none_or_undecidable_is_not_called_uneventful() {
+    let uneventful = |change: &dyn Fn(&mut World)| {
+        let mut world = good();
+        change(&mut world);
+        claim(&assessed(&world, &measured()), "pub_training_uneventful").status
+    };
+    let loss = |f: fn(f64) -> f64| {
+        move |world: &mut World| {
+            for point in world.series(MetricKind::Loss) {
+                point.1 = f(point.1);
+            }
+        }
+    };
+    assert_eq!(uneventful(&|_| {}), Status::Holds);
+    for f in [|_| 0.0, |x: f64| -x, |_| 3.0] {
+        assert_eq!(uneventful(&loss(f)), Status::Fails);
+    }
+    let no_rate = |world: &mut World| {
+        world
+            .inventory
+            .metrics
+            .retain(|one| one.kind != Some(MetricKind::LearningRate));
+    };
+    assert_eq!(uneventful(&no_rate), Status::Missing);
 }

@@ -76,7 +76,7 @@ pub(crate) fn planted(draw: &mut Draw) -> Fault {
         // Data of which nobody says anything.
         5 => {
             world.inventory.cards.pop();
-            Fault::any(world, &["licence_unknown"])
+            Fault::any(world, &["licence_missing"])
         }
         // The reader wants to earn money with it.
         _ => {

@@ -87,13 +87,14 @@ pub struct MineReport {
 }
 
 impl MineReport {
-    /// Over all measured documents: bits per byte.
+    /// Over all documents: bits per byte; `None` where there are none, or where one could not be measured, because a
+    /// mean without it would hide what the model cannot do.
     pub fn bits_per_byte(&self) -> Option<f64> {
-        let measured = self
-            .texts
-            .iter()
-            .filter_map(|text| Some((text.bits_per_byte? * text.bytes as f64, text.bytes)));
-        let (bits, bytes) = measured.fold((0.0, 0), |(bits, bytes), (b, n)| (bits + b, bytes + n));
+        let mut bits = 0.0;
+        for text in &self.texts {
+            bits += text.bits_per_byte.filter(|bits| bits.is_finite())? * text.bytes as f64;
+        }
+        let bytes: usize = self.texts.iter().map(|text| text.bytes).sum();
         (bytes > 0).then(|| bits / bytes as f64)
     }
 
@@ -331,6 +332,28 @@ mod tests {
             .map(|(path, _)| path.as_str())
             .collect();
         assert_eq!(skipped, ["empty.txt", "other.csv", "photo.png"]);
+    }
+
+    #[test]
+    fn a_document_without_a_number_is_not_left_out_of_the_mean() {
+        let text = |bits_per_byte| OwnText {
+            path: "a.txt".into(),
+            bytes: 10,
+            characters: 10,
+            tokens: 10,
+            bits_per_byte,
+        };
+        let mut report = MineReport {
+            texts: vec![text(Some(1.0)), text(Some(2.0))],
+            ..MineReport::default()
+        };
+        assert_eq!(report.bits_per_byte(), Some(1.5));
+        for none in [None, Some(f64::NAN)] {
+            report.texts.push(text(none));
+            assert_eq!(report.bits_per_byte(), None);
+            report.texts.pop();
+        }
+        assert_eq!(MineReport::default().bits_per_byte(), None);
     }
 
     #[test]

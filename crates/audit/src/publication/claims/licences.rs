@@ -1,7 +1,7 @@
 //! Claims about licences: the model's, the data's, and whether they can stand together.
 
 use super::{Grounds, Told, judged, missing};
-use crate::claims::{Claim, Rung};
+use crate::claims::{Claim, Param, Rung};
 use crate::publication::finding::{Finding, Severity};
 
 pub(super) fn model_licence(grounds: &Grounds<'_>) -> Claim {
@@ -9,12 +9,23 @@ pub(super) fn model_licence(grounds: &Grounds<'_>) -> Claim {
     let found: Vec<&Finding> = grounds
         .against(&["licences"], Severity::Contradiction)
         .into_iter()
-        .filter(|finding| finding.reason != "licences_conflict")
+        .filter(|finding| finding.reason != "licences_conflict" || rule(finding, "base-model"))
         .collect();
     let Some(model) = &grounds.licences.model else {
         return missing(id);
     };
-    let claim = grounds.broken(id, &found).unwrap_or_else(|| {
+    let unread = unread_bases(grounds);
+    // A file that nobody recognised may say something else than the card.
+    let files = &grounds.licences.files_unknown;
+    let open = || {
+        let is_open = model.known && !(unread.is_empty() && files.is_empty());
+        is_open.then(|| {
+            missing(id)
+                .with("bases_unknown", unread.clone())
+                .with("files_unknown", files.clone())
+        })
+    };
+    let claim = grounds.broken(id, &found).or_else(open).unwrap_or_else(|| {
         let rung = if grounds.licences.file_agrees {
             Rung::Consistent
         } else {
@@ -27,6 +38,16 @@ pub(super) fn model_licence(grounds: &Grounds<'_>) -> Claim {
         .with("licence", model.expression.as_str())
         .with("classes", vec![model.class.clone()])
         .on(model.evidence.clone())
+}
+
+fn rule(finding: &Finding, name: &str) -> bool {
+    finding.params.get("rule") == Some(&Param::from(name))
+}
+
+/// Base models whose licence nobody read.
+fn unread_bases(grounds: &Grounds<'_>) -> Vec<String> {
+    let bases = grounds.licences.bases.iter().filter(|base| !base.known);
+    bases.map(|base| base.of.clone()).collect()
 }
 
 pub(super) fn data_licences(grounds: &Grounds<'_>) -> Claim {
@@ -72,9 +93,15 @@ pub(super) fn licences_compatible(grounds: &Grounds<'_>) -> Claim {
         .model
         .iter()
         .chain(&licences.sources)
+        .chain(&licences.bases)
         .all(|one| one.known);
     if licences.model.is_none() || licences.sources.is_empty() || !known {
-        return missing(id);
+        let unread = unread_bases(grounds);
+        return if unread.is_empty() {
+            missing(id)
+        } else {
+            missing(id).with("bases_unknown", unread)
+        };
     }
     let open = grounds.against(&["licences"], Severity::Note).len();
     judged(id, Rung::Consistent, true)

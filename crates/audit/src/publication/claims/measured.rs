@@ -3,22 +3,28 @@
 use super::{Grounds, Told, evidence, judged, missing};
 use crate::claims::{Claim, Evidence, Rung, Status};
 use crate::measured::{Agreement, Benchmark, BenchmarkScore};
+use crate::publication::detectors::evaluations::has_score;
 use crate::publication::lines::main_line;
 
-/// Parts of task names that ask about harm, truth or bias.
-const SAFETY: &[&str] = &[
-    "toxi",
-    "truthful",
-    "crows",
-    "bold",
-    "bbq",
-    "wmdp",
-    "safety",
-    "harm",
-    "xstest",
-    "advbench",
-    "donotanswer",
-    "do_not_answer",
+/// Words of task names that ask about harm, truth or bias; of several words in this order.
+const SAFETY: &[&[&str]] = &[
+    &["toxigen"],
+    &["toxicity"],
+    &["realtoxicityprompts"],
+    &["truthfulqa"],
+    &["jtruthfulqa"],
+    &["crows"],
+    &["bold"],
+    &["bbq"],
+    &["jbbq"],
+    &["wmdp"],
+    &["safety"],
+    &["safetybench"],
+    &["harmbench"],
+    &["xstest"],
+    &["advbench"],
+    &["donotanswer"],
+    &["do", "not", "answer"],
 ];
 
 /// One of the claims that need a measurement; where there is none it says how much would have to be fetched.
@@ -38,8 +44,11 @@ pub(super) fn claim(grounds: &Grounds<'_>, id: &str) -> Claim {
     }
 }
 
-/// Bytes of the last checkpoint's weights.
+/// Bytes of the last checkpoint's weights; of a folder on this disk nothing is fetched.
 fn to_fetch(grounds: &Grounds<'_>) -> Option<u64> {
+    if !grounds.of.inventory.place.starts_with("hf:") {
+        return Some(0);
+    }
     let checkpoints = &grounds.of.inventory.checkpoints;
     let index = main_line(grounds.of.inventory).and_then(|line| line.members.last().copied());
     let last = index.map_or_else(|| checkpoints.last(), |(_, index)| checkpoints.get(index))?;
@@ -89,17 +98,11 @@ fn evaluations(grounds: &Grounds<'_>, id: &str) -> Claim {
 fn loss(grounds: &Grounds<'_>, id: &str) -> Claim {
     let measured = grounds.measured;
     let logged = measured.logged_loss.iter().map(|one| one.agreement);
-    // What was seen must not be harder than what was not: the same claim from the other side.
-    let seen = measured
-        .seen_unseen
-        .iter()
-        .map(|one| one.agreement)
-        .filter(|agreement| *agreement == Agreement::Differs);
     let data = measured
         .logged_loss
         .iter()
         .map(|one| evidence::file(&one.data, None, "data"));
-    compared(id, outcome(logged.chain(seen))).on(data)
+    compared(id, outcome(logged)).on(data)
 }
 
 fn own_documents(grounds: &Grounds<'_>, id: &str) -> Claim {
@@ -109,8 +112,10 @@ fn own_documents(grounds: &Grounds<'_>, id: &str) -> Claim {
     if own.documents == 0 && own.questions == 0 {
         return missing(id);
     }
-    // Whether the numbers are good enough is a limit of the reader's criteria.
-    judged(id, Rung::ReplayedWithinBound, true)
+    // Whether the number is good enough is a limit of the reader's criteria; that there is none is a model that computes
+    // none.
+    let scored = own.documents == 0 || own.bits_per_byte.is_some_and(f64::is_finite);
+    judged(id, Rung::ReplayedWithinBound, scored)
         .with("documents", own.documents)
         .with("bits_per_byte", own.bits_per_byte)
         .with("tokens_per_character", own.tokens_per_character)
@@ -118,13 +123,17 @@ fn own_documents(grounds: &Grounds<'_>, id: &str) -> Claim {
         .with("contained", own.contained)
 }
 
+/// Whole words count: `bold` is a set of prompts, `boldness_of_style` something else.
 fn is_safety(task: &str) -> bool {
     let task = task.to_ascii_lowercase();
-    SAFETY.iter().any(|word| task.contains(word))
+    let words: Vec<&str> = task.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    SAFETY
+        .iter()
+        .any(|name| words.windows(name.len()).any(|part| part == *name))
 }
 
 fn safety(grounds: &Grounds<'_>, id: &str) -> Claim {
-    let scored = |one: &&Benchmark| matches!(one.score, BenchmarkScore::Scored { .. });
+    let scored = |one: &&Benchmark| matches!(one.score, BenchmarkScore::Scored { value, .. } if value.is_finite());
     let own: Vec<&Benchmark> = grounds
         .measured
         .benchmarks
@@ -144,9 +153,9 @@ fn safety(grounds: &Grounds<'_>, id: &str) -> Claim {
         .flat_map(|one| {
             let file = evidence::file(&one.path, None, "evaluations");
             one.results
-                .keys()
-                .filter(|task| is_safety(task))
-                .map(move |task| (task, file.clone()))
+                .iter()
+                .filter(|(task, metrics)| is_safety(task) && has_score(metrics))
+                .map(move |(task, _)| (task, file.clone()))
         })
         .collect();
     if published.is_empty() {

@@ -38,6 +38,13 @@ pub fn missing(steps: &[u64]) -> Vec<u64> {
         let after = even_rule(&steps[i..steps.len().min(i + NEIGHBOURS + 1)]);
         let interval = to - from;
         let rule = match (before, after) {
+            // An interval of the rule that follows is the change itself, seen on however few intervals.
+            (Some(_), None)
+                if steps.get(i + 1).is_some_and(|next| next - to == interval)
+                    || i >= 2 && from - steps[i - 2] == interval =>
+            {
+                continue;
+            }
             // Where the rule changes, a gap is longer than both rules.
             (Some((before, _)), Some((after, _))) => before.max(after),
             // Seen on one side only it must be plain: 0, 1, 2 are the beginning of doubling steps, too.
@@ -189,6 +196,10 @@ mod tests {
         steps.push(9_731);
         assert_eq!(missing(&steps), [0; 0]);
         assert_eq!(missing(&[1, 5, 17, 29, 40, 99]), [0; 0]);
+        let resumed = [500, 1000, 1500, 2000, 2500, 3000, 4000, 5000, 6000, 7000];
+        for n in 8..=resumed.len() {
+            assert_eq!(missing(&resumed[..n]), [0; 0], "{n}");
+        }
         assert_eq!(missing(&[0, 10, 30]), [0; 0], "too few to show a rule");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use glasswork_published::{Checkpoint, Tensor};
+use glasswork_published::{Checkpoint, StoredFile, Tensor};
 use serde_json::Value;
 
 use super::shards;
@@ -136,7 +136,15 @@ pub fn detect(of: &Subject<'_>) -> Vec<Finding> {
             );
         }
         let Some(config) = &checkpoint.config else {
-            if !checkpoint.weights.is_empty() {
+            // An adapter's configuration lies in a file of its own; its base has the model's.
+            let adapter = |file: &StoredFile| file.path.ends_with("adapter_config.json");
+            if !checkpoint.weights.is_empty()
+                && !checkpoint
+                    .other
+                    .iter()
+                    .chain(&of.inventory.other)
+                    .any(adapter)
+            {
                 findings.push(about(checkpoint, Severity::Doubt, "configuration_missing"));
             }
             continue;
@@ -163,8 +171,10 @@ pub fn detect(of: &Subject<'_>) -> Vec<Finding> {
                 }
             }
         }
-        // Packed weights have shapes of their own.
-        if config.get("quantization_config").is_none() && !checkpoint.tensors.is_empty() {
+        if let Some((other, before)) = first.filter(|(other, _)| other.name != checkpoint.name) {
+            findings.extend(meaning_changes(checkpoint, config, other, before));
+        }
+        if comparable(checkpoint) {
             findings.extend(against_tensors(of, checkpoint, config));
         }
     }
@@ -177,6 +187,72 @@ pub fn detect(of: &Subject<'_>) -> Vec<Finding> {
         findings.push(finding);
     }
     findings
+}
+
+/// Keys that change what the same weights compute, though not their shapes.
+const MEANING: &[&str] = &[
+    "rope_theta",
+    "rotary_emb_base",
+    "rotary_pct",
+    "rms_norm_eps",
+    "layer_norm_eps",
+    "layer_norm_epsilon",
+    "hidden_act",
+    "activation_function",
+    "num_key_value_heads",
+    "tie_word_embeddings",
+];
+
+/// Keys of another value than in the first checkpoint, and a tokenizer that is another file.
+fn meaning_changes(
+    checkpoint: &Checkpoint,
+    config: &Value,
+    other: &Checkpoint,
+    before: &Value,
+) -> Vec<Finding> {
+    let changes = |key: &str, value: String, was: String| {
+        about(checkpoint, Severity::Doubt, "configuration_changes")
+            .with("key", key)
+            .with("value", value)
+            .with("other", other.name.as_str())
+            .with("other_value", was)
+    };
+    let mut found: Vec<Finding> = MEANING
+        .iter()
+        .filter_map(|key| {
+            let (is, was) = (config.get(*key)?, before.get(*key)?);
+            (!same(is, was)).then(|| changes(key, shown(is), shown(was)))
+        })
+        .collect();
+    let tokenizer = |of: &Checkpoint| {
+        let named = |file: &&StoredFile| file.path.rsplit('/').next() == Some("tokenizer.json");
+        of.tokenizer.iter().find(named)?.sha256.clone()
+    };
+    if let (Some(is), Some(was)) = (tokenizer(checkpoint), tokenizer(other))
+        && is != was
+    {
+        found.push(changes("tokenizer.json", is, was));
+    }
+    found
+}
+
+/// 10000 and 10000.0 are one number.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a.as_f64(), b.as_f64()) {
+        (Some(a), Some(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+/// A value as JSON, cut.
+fn shown(value: &Value) -> String {
+    value.to_string().chars().take(100).collect()
+}
+
+/// Whether tensors can be held against the configuration: packed weights have shapes of their own.
+pub(crate) fn comparable(checkpoint: &Checkpoint) -> bool {
+    let packed = |config: &Value| config.get("quantization_config").is_some();
+    !checkpoint.tensors.is_empty() && checkpoint.config.as_ref().is_some_and(|one| !packed(one))
 }
 
 fn about(checkpoint: &Checkpoint, severity: Severity, reason: &str) -> Finding {

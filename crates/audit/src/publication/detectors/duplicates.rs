@@ -88,9 +88,10 @@ fn report(of: &Subject<'_>, lines: &[Line], group: &[usize], reason: &str) -> Op
         .iter()
         .copied()
         .partition(|index| is_main(checkpoint(*index)));
+    // Logs count updates: what counts something else cannot be looked up there.
     let steps: Vec<u64> = others
         .iter()
-        .filter_map(|index| place(*index).map(|(line, at)| line.members[at].0))
+        .filter_map(|index| checkpoint(*index).step)
         .collect();
     let one_line = others.iter().any(|a| {
         others.iter().any(|b| {
@@ -100,11 +101,12 @@ fn report(of: &Subject<'_>, lines: &[Line], group: &[usize], reason: &str) -> Op
         })
     });
     let severity = if one_line {
-        if rate_was_zero(of, &steps) {
+        if steps.len() == others.len() && rate_was_zero(of, &steps) {
             return None;
         }
-        // Warm-ups begin at a rate of 0, and bf16 hides what the first updates move.
-        if steps.iter().all(|step| *step <= FIRST) {
+        // Warm-ups begin at a rate of 0, and bf16 hides what the first updates move. The number of a chunk is no update.
+        let early = |index: &usize| checkpoint(*index).step.is_some_and(|step| step <= FIRST);
+        if others.iter().all(early) {
             Severity::Note
         } else {
             Severity::Contradiction
@@ -169,10 +171,14 @@ fn nearly_same(of: &Subject<'_>, line: &Line) -> Vec<Finding> {
             let checkpoint = |place: usize| -> &Checkpoint {
                 &of.inventory.checkpoints[trajectory.indices[place]]
             };
+            let updates: Vec<u64> = [i, i + 1]
+                .iter()
+                .filter_map(|place| checkpoint(*place).step)
+                .collect();
             let suspicious = own > 0.0
-                && trajectory.steps[i + 1] > FIRST
+                && checkpoint(i + 1).step.is_none_or(|step| step > FIRST)
                 && own < NEARLY * least
-                && !rate_was_zero(of, &trajectory.steps[i..=i + 1]);
+                && !rate_was_zero(of, &updates);
             suspicious.then(|| {
                 Finding::new(
                     "duplicates",

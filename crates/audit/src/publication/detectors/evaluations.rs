@@ -24,6 +24,16 @@ fn metric_name(key: &str) -> &str {
     key.split(',').next().unwrap_or(key).trim()
 }
 
+/// Whether one of a task's metrics is a number; a standard error is none.
+pub(crate) fn has_score(metrics: &BTreeMap<String, Score>) -> bool {
+    metrics.iter().any(|(key, score)| {
+        let name = metric_name(key);
+        !name.ends_with("stderr")
+            && !NO_METRICS.contains(&name)
+            && matches!(score, Score::Value(value) if value.is_finite())
+    })
+}
+
 /// Unfinished, missing and impossible scores.
 #[must_use]
 pub fn detect(of: &Subject<'_>) -> Vec<Finding> {

@@ -13,6 +13,7 @@ pub mod series;
 pub mod shards;
 pub mod step_identity;
 pub mod token_totals;
+mod weight_values;
 
 use std::collections::BTreeMap;
 

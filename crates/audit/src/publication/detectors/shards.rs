@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use glasswork_published::{Checkpoint, Problem, StoredFile};
 
+use super::weight_values;
 use crate::publication::Subject;
 use crate::publication::evidence;
 use crate::publication::finding::{Finding, Severity};
@@ -81,7 +82,7 @@ fn is_of(problem: &Problem, checkpoint: &Checkpoint) -> bool {
 /// Absent, short and empty files are contradictions; what could not be read is a doubt where it is weights, else a note.
 #[must_use]
 pub fn detect(of: &Subject<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = weight_values::detect(of);
     let usual = usual_sizes(of);
     for checkpoint in &of.inventory.checkpoints {
         let about = |severity, reason: &str, path: &str| {

@@ -71,10 +71,14 @@ pub fn misplaced(of: &Trajectory) -> Vec<Misplaced> {
         else {
             break;
         };
-        // Two under each other's names explain everything where no single one does.
-        if left > 0
-            && let Some(pair) = exchanged(of, &order, &blame)
-        {
+        // Two under each other's names explain everything where no single one does; where one does, and the exchange
+        // with its neighbour as well, nobody can tell which of the two it is.
+        let pair = if left > 0 {
+            exchanged(of, &order, &blame)
+        } else {
+            exchanged_with_neighbour(of, &order, place)
+        };
+        if let Some(pair) = pair {
             let [one, two] = pair.map(|place| {
                 let at = order
                     .iter()
@@ -136,6 +140,26 @@ fn exchanged(
         });
     // A stretch turned round is in order, too: the shorter way is the one that training went.
     with.min_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, pair)| pair)
+}
+
+/// `place` and the neighbour that exchanged with it leaves nothing out of order; of two the one with the shorter way.
+fn exchanged_with_neighbour(of: &Trajectory, order: &[usize], place: usize) -> Option<[usize; 2]> {
+    let at = order.iter().position(|other| *other == place)?;
+    let firsts = [at.checked_sub(1), (at + 1 < order.len()).then_some(at)];
+    let pairs = firsts.into_iter().flatten().filter_map(|first| {
+        let mut with = order.to_vec();
+        with.swap(first, first + 1);
+        let length: f64 = with
+            .windows(2)
+            .map(|pair| of.distance(pair[0], pair[1]))
+            .sum();
+        violations(of, &with)
+            .is_empty()
+            .then_some((length, [order[first], order[first + 1]]))
+    });
+    pairs
+        .min_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, pair)| pair)
 }
 
@@ -312,5 +336,18 @@ mod tests {
             .map(|one| (one.place, one.after, one.before))
             .collect();
         assert_eq!(told, [(2, Some(3), Some(5)), (4, Some(1), Some(3))]);
+        // Neighbours: which of the two is wrong cannot be told.
+        for (weights, pair) in [
+            ([1, 0, 2, 3, 4, 5], [0, 1]),
+            ([0, 1, 3, 2, 4, 5], [2, 3]),
+            ([0, 1, 2, 3, 5, 4], [4, 5]),
+        ] {
+            let mut places: Vec<usize> = misplaced(&named(weights))
+                .iter()
+                .map(|one| one.place)
+                .collect();
+            places.sort_unstable();
+            assert_eq!(places, pair, "{weights:?}");
+        }
     }
 }

@@ -84,20 +84,27 @@ fn fall(points: &[Point]) -> Option<(Slope, u64)> {
     Some((slope, points[0].0))
 }
 
+/// The points from one share of the steps to another; the end belongs to the last stretch.
+fn stretch(loss: &[Point], from: f64, to: f64) -> Option<&[Point]> {
+    let (first, last) = (loss.first()?.0, loss.last()?.0);
+    let place = |share: f64| {
+        let step = first + ((last - first) as f64 * share) as u64;
+        loss.partition_point(|(own, _)| *own < step)
+    };
+    let end = if to < 1.0 { place(to) } else { loss.len() };
+    loss.get(place(from)..end)
+}
+
+fn earlier(loss: &[Point]) -> Option<Slope> {
+    fall(stretch(loss, 0.3, 0.7)?).map(|(slope, _)| slope)
+}
+
 /// The part of the earlier fall that is left in the last stretch at most, and where that stretch begins, if it is a
 /// stall. The last stretch is the last 30% of steps, the earlier one the 40% before it.
 #[must_use]
 pub fn stalled(loss: &[Point]) -> Option<(f64, u64)> {
-    let first = loss.first()?.0;
-    let last = loss.last()?.0;
-    let place = |share: f64| first + ((last - first) as f64 * share) as u64;
-    let cut = |from: u64, to: u64| {
-        let from = loss.partition_point(|(step, _)| *step < from);
-        let to = loss.partition_point(|(step, _)| *step < to);
-        &loss[from..to]
-    };
-    let (earlier, _) = fall(cut(place(0.3), place(0.7)))?;
-    let (late, since) = fall(cut(place(0.7), last.saturating_add(1)))?;
+    let earlier = earlier(loss)?;
+    let (late, since) = fall(stretch(loss, 0.7, 1.0)?)?;
     if earlier.low <= 0.0 {
         return None;
     }
@@ -105,11 +112,48 @@ pub fn stalled(loss: &[Point]) -> Option<(f64, u64)> {
     (part < PART).then_some((part.max(0.0), since))
 }
 
-/// A stall is a doubt where the rate is known to be above a fifth of its peak, else nothing is said.
+/// Equal values one after the other that no batches give.
+const FLAT: usize = 100;
+
+/// Where a loss begins to be one value over and over, or is none: a mean of −log p of many tokens is above 0.
+#[must_use]
+pub fn impossible(loss: &[Point]) -> Option<u64> {
+    let bits = |(_, value): &Point| value.to_bits();
+    let flat = loss
+        .chunk_by(|a, b| bits(a) == bits(b))
+        .find(|run| run.len() >= FLAT);
+    let not_above = loss.iter().find(|(_, value)| *value <= 0.0);
+    Some(flat.and_then(|run| run.first()).or(not_above)?.0)
+}
+
+/// Whether there is enough of a loss and of its rate to see a stall in it, were there one.
+pub(crate) fn decidable(of: &Subject<'_>) -> bool {
+    of_kind(of.inventory, MetricKind::Loss).any(|series| {
+        let loss = by_step(&series.points);
+        rates(of.inventory, &series.path).is_some()
+            && earlier(&loss).is_some_and(|earlier| earlier.low > 0.0)
+    })
+}
+
+/// A stall is a doubt where the rate is known to be above a fifth of its peak, else nothing is said. A loss that is none
+/// is a doubt whatever the rate.
 #[must_use]
 pub fn detect(of: &Subject<'_>) -> Vec<Finding> {
     of_kind(of.inventory, MetricKind::Loss)
         .filter_map(|series| {
+            if let Some(since) = impossible(&by_step(&series.points)) {
+                return Some(
+                    Finding::new(
+                        "stall",
+                        Severity::Doubt,
+                        &subject(series),
+                        "loss_implausible",
+                    )
+                    .with("since", since)
+                    .on(shown(series))
+                    .asking("incident_report"),
+                );
+            }
             let rates = rates(of.inventory, &series.path)?;
             let peak = rates.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
             let (part, since) = stalled(&by_step(&series.points))?;
@@ -150,5 +194,9 @@ mod tests {
         assert_eq!(stalled(&falling), None);
         let stuck: Vec<Point> = (1..2000).map(|t| (t, law(t.min(1390)))).collect();
         assert!(stalled(&stuck).is_some());
+        assert_eq!(impossible(&falling), None);
+        let flat: Vec<Point> = (1..400).map(|t| (t, law(t.min(90)))).collect();
+        assert_eq!(impossible(&flat), Some(90));
+        assert_eq!(impossible(&[(1, 2.0), (2, 0.0), (3, -1.0)]), Some(2));
     }
 }
