@@ -13,6 +13,14 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// Rows and log that say nothing of one another.
+    #[error(
+        "{checkpoint}: no whole batch of its rows was logged, and too few rows were found for a mean"
+    )]
+    NothingToCompare {
+        /// Its name.
+        checkpoint: String,
+    },
     /// A model whose losses are no numbers.
     #[error(
         "{checkpoint}: the loss of a row is {loss}: its weights or logits are no finite numbers"
@@ -49,7 +57,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoRow { .. } => Some("compare the file with where it came from".to_owned()),
-            Self::NoConfig { .. } | Self::NotFinite { .. } => None,
+            Self::NoConfig { .. } | Self::NotFinite { .. } | Self::NothingToCompare { .. } => None,
             Self::Data(error) => error.hint(),
             Self::Eval(error) => error.hint(),
             Self::Published(error) => error.hint(),

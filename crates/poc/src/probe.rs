@@ -71,7 +71,7 @@ impl Drawn {
         let (mut before, mut last) = (Vec::new(), Vec::new());
         if let Some(chunk) = subject.before {
             if after.is_empty() {
-                last = whole_updates(chunk.tail(most)?, subject.step);
+                last = whole_updates(chunk.tail(most)?, most, subject.step);
             } else if seen {
                 before = chunk.spread(most)?;
                 before.retain(|row| row.step.is_none_or(|step| step <= subject.step));
@@ -141,16 +141,27 @@ impl Drawn {
         };
         let side = |data, losses| Side { data, losses };
         let (seen, unseen) = (side(last_data, before), side(next_data, after));
-        Ok(Found {
+        let found = Found {
             logged,
             seen: seen_unseen::compare(subject.name, subject.step, seen, unseen),
-        })
+        };
+        if found.logged.is_none() && found.seen.is_none() {
+            return Err(Error::NothingToCompare {
+                checkpoint: subject.name.into(),
+            });
+        }
+        Ok(found)
     }
 }
 
-/// Rows of updates of which all rows are there, none after `step`: the first update may have begun before these rows.
-fn whole_updates(rows: Vec<Row>, step: u64) -> Vec<Row> {
+/// Of the last `most` rows those of updates all of whose rows are there, none after `step`: the first update may have
+/// begun before these rows.
+fn whole_updates(rows: Vec<Row>, most: usize, step: u64) -> Vec<Row> {
     let first = rows.first().and_then(|row| row.step);
+    if rows.len() == most && rows.iter().all(|row| row.step == first) {
+        // A part of one batch: what the rest of it was like is in the log, not here.
+        return Vec::new();
+    }
     let of_first = rows.iter().take_while(|row| row.step == first).count();
     let batch = rows
         .iter()
@@ -160,4 +171,32 @@ fn whole_updates(rows: Vec<Row>, step: u64) -> Vec<Row> {
     let cut = if of_first == batch { 0 } else { of_first };
     let told = |row: &Row| row.step.is_some_and(|update| update <= step);
     rows.into_iter().skip(cut).filter(told).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_batches_are_held_against_the_log() {
+        let rows = |steps: &[u64]| -> Vec<Row> {
+            let row = |&step: &u64| Row {
+                token_ids: vec![1, 2],
+                step: Some(step),
+            };
+            steps.iter().map(row).collect()
+        };
+        let kept = |steps: &[u64], most, step| -> Vec<u64> {
+            let rows = whole_updates(rows(steps), most, step);
+            rows.iter().filter_map(|row| row.step).collect()
+        };
+        assert_eq!(kept(&[7, 8, 8, 9, 9], 5, 9), [8, 8, 9, 9]);
+        assert_eq!(kept(&[8, 8, 9, 9], 4, 9), [8, 8, 9, 9]);
+        assert_eq!(kept(&[8, 8, 9, 9], 4, 8), [8, 8]);
+        // Four rows of a batch that may have thousands.
+        assert_eq!(kept(&[9, 9, 9, 9], 4, 9), [0; 0]);
+        // All that the file has.
+        assert_eq!(kept(&[9, 9, 9], 4, 9), [9, 9, 9]);
+        assert_eq!(kept(&[], 4, 9), [0; 0]);
+    }
 }

@@ -360,5 +360,21 @@ fn of_poc() {
 #[test]
 fn of_compare() {
     assert_snapshot!(help(&["compare"]), @r"
+    Write one page for the decision: published models side by side, by criteria
+
+    Usage: glasswork compare [OPTIONS] <MODEL>...
+
+    Arguments:
+      <MODEL>...  Folders, `hf:owner/name[@revision]`, or files that `poc` (assessment.json) or `audit --json` wrote
+
+    Options:
+          --criteria <FILE>    Criteria of the decision [default: the ones that the page prints]
+          --json               Print the result as JSON
+      -o, --output <FILE>      Where to write the page [default: decision.html]
+          --offline            Use no network: what is not on this machine is missing
+          --pdf                Print it to A4 as well, beside the page, where Chromium is installed
+          --lang <LANG>        Language that the page opens in [default: en] [possible values: ja, en]
+          --cache <DIRECTORY>  Where downloads are kept, in `huggingface_hub`'s layout [default: $HF_HUB_CACHE, or its usual place]
+      -h, --help               Print help
     ");
 }

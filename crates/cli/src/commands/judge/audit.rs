@@ -6,9 +6,9 @@ use crate::args::AuditArgs;
 use crate::code;
 use crate::failure::Failure;
 use crate::output::Output;
-use glasswork_audit::Verdict;
 use glasswork_audit::measured::Measurements;
 use glasswork_audit::publication::Severity;
+use glasswork_audit::{Criteria, Verdict};
 use glasswork_page::{Comparison, decision};
 use glasswork_release::atomic;
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ pub(in crate::commands) fn run(
     offline: bool,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let criteria = criteria(args.criteria.as_deref())?;
+    let criteria = criteria(args.criteria.as_deref(), Criteria::shipped_for_publications)?;
     let entrance = Entrance::new(&args.door, offline, &[&args.model])?;
     let publication = entrance.open(&args.model)?;
     let measured = Measurements::default();

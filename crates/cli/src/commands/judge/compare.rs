@@ -39,7 +39,7 @@ pub(in crate::commands) fn run(
             "name the page FILE.html with -o: the PDF lies beside it",
         ));
     }
-    let criteria = criteria(args.criteria.as_deref())?;
+    let criteria = criteria(args.criteria.as_deref(), Criteria::shipped_for_publications)?;
     let names: Vec<&str> = args.models.iter().map(String::as_str).collect();
     let entrance = Entrance::new(&args.door, offline, &names)?;
     let mut models = Vec::new();

@@ -5,6 +5,8 @@ pub(super) mod compare;
 pub(super) mod poc;
 mod text;
 
+pub(super) use text::decision;
+
 use crate::args::{DoorArgs, Lang};
 use crate::door;
 use crate::failure::Failure;
@@ -24,10 +26,13 @@ use std::sync::Arc;
 /// Criteria are a page of text.
 const MAX_CRITERIA: u64 = 1 << 20;
 
-/// The reader's criteria, or the ones for published models that the page prints.
-fn criteria(path: Option<&Path>) -> Result<Criteria, Failure> {
+/// The reader's criteria, or the shipped ones that the page prints.
+pub(super) fn criteria(
+    path: Option<&Path>,
+    shipped: fn() -> Criteria,
+) -> Result<Criteria, Failure> {
     let Some(path) = path else {
-        return Ok(Criteria::shipped_for_publications());
+        return Ok(shipped());
     };
     let text = files::read(path, MAX_CRITERIA).map_err(|error| {
         let hint = "check the path of the criteria file".to_owned();
@@ -36,7 +41,7 @@ fn criteria(path: Option<&Path>) -> Result<Criteria, Failure> {
     Ok(Criteria::parse(&String::from_utf8_lossy(&text))?)
 }
 
-fn language(lang: Lang) -> Language {
+pub(super) fn language(lang: Lang) -> Language {
     match lang {
         Lang::Ja => Language::Ja,
         Lang::En => Language::En,

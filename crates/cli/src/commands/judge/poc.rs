@@ -46,7 +46,7 @@ pub(in crate::commands) fn run(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
-    let criteria = criteria(args.criteria.as_deref())?;
+    let criteria = criteria(args.criteria.as_deref(), Criteria::shipped_for_publications)?;
     let data_name = args.data.as_deref().unwrap_or(&args.model);
     let entrance = Entrance::new(&args.door, offline, &[&args.model, data_name])?;
     let model = entrance.open(&args.model)?;

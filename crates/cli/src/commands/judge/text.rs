@@ -137,7 +137,7 @@ fn values(params: &Params) -> String {
 }
 
 /// The decision in a line, and each criterion in one.
-pub(super) fn decision(decision: &Decision) -> String {
+pub(in crate::commands) fn decision(decision: &Decision) -> String {
     let verdict = match decision.verdict {
         Verdict::Adopt => "adopt",
         Verdict::DoNotAdopt => "do not adopt",
