@@ -63,7 +63,7 @@ pub(crate) fn own_documents(
     remote: bool,
 ) -> Option<Item> {
     let index = last_with_weights(inventory)?;
-    // Three bytes a token are few for any vocabulary in use; Japanese has about as many a character.
+    // A guess for an estimate; the demo's small vocabulary has 2.7 bytes of English a token.
     let tokens = bytes.div_ceil(3);
     let length = decoder.positions.min(2048);
     let fetch_bytes = fetched(&inventory.checkpoints[index], remote);

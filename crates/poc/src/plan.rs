@@ -53,7 +53,7 @@ pub struct Plan {
     pub budget_seconds: f64,
     /// To be done, in this order.
     pub chosen: Vec<Item>,
-    /// What would take too long, with the least whole budget that it needs in its place.
+    /// What would take too long.
     pub left_out: Vec<Item>,
 }
 

@@ -10,8 +10,8 @@ use std::time::Instant;
 const ROWS: usize = 512;
 /// Widest matrix that is timed, a side; larger ones run at the same rate.
 const WIDEST: usize = 4096;
-/// What norms, attention's softmax and waiting add to products; measured on models of 1B and 7B (`docs/benchmarks.md`),
-/// where whole layers ran at 0.8 of their products' rate or better.
+/// What norms, attention's softmax and waiting add to products. An assumption: with it, probes of a 7B shape took 4.0 and 4.6
+/// minutes where 4.3 were planned (`docs/log.md`).
 const OVERHEAD: f64 = 1.25;
 
 /// Rates of this machine, and of its line.

@@ -58,6 +58,37 @@ fn load_run(path: &Path) -> Result<RunConfig, Failure> {
     Ok(RunConfig::load(path)?)
 }
 
+/// Makes a folder, and those above it, where they are not there.
+fn create_folder(path: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(path).map_err(|source| {
+        glasswork_release::Error::Io {
+            action: "create",
+            path: path.into(),
+            source,
+        }
+        .into()
+    })
+}
+
+/// The last part of somebody's name for something, as a name that stays in its folder.
+fn plain_name(name: &str) -> String {
+    let last = name
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
+    let fit = |c: char| match c {
+        '-' | '_' | '.' => c,
+        c if c.is_ascii_alphanumeric() => c,
+        _ => '_',
+    };
+    let name: String = last.chars().take(100).map(fit).collect();
+    match name.trim_start_matches('.') {
+        "" => "model".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
 /// The root digest that a person typed.
 fn parse_root(root: Option<&String>) -> Result<Option<Digest>, Failure> {
     root.map(|text| {
@@ -85,5 +116,21 @@ fn require_root(release: &Path, pinned: Option<Digest>) -> Result<Digest, Failur
             Some("`glasswork check RELEASE --root DIGEST` lists what differs".to_owned()),
         )),
         _ => Ok(root),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain_name;
+
+    #[test]
+    fn names_stay_in_their_folder() {
+        assert_eq!(plain_name("../../x"), "x");
+        assert_eq!(plain_name(".."), "model");
+        assert_eq!(plain_name("hf:owner/name@main"), "name_main");
+        assert_eq!(
+            plain_name("stage1-step1000-tokens5B/"),
+            "stage1-step1000-tokens5B"
+        );
     }
 }

@@ -214,8 +214,7 @@ fn many_threads_and_a_long_sequence_stay_within_the_plan() {
         // Linux alone tells a process its peak.
         if let Some(peak) = scored["peak_memory_bytes"].as_f64() {
             assert!(peak <= planned, "{profile}: {peak} of {planned}");
-            // The plan has buffers for every thread; a busy machine gives tasks to few of the sixteen.
-            assert!(peak > 0.3 * planned, "{profile}: {peak} of {planned}");
+            assert!(peak > 0.5 * planned, "{profile}: {peak} of {planned}");
         }
     }
 }

@@ -113,11 +113,17 @@ fn of_threads(checkpoint: &Checkpoint, work: Work, rows: usize) -> u64 {
     let by_row = linears.filter(|linear| packed_by_row(checkpoint, linear));
     let by_row = by_row.map(|linear| gemm::pack_rows_bytes(numerics, linear.inputs));
     let a_thread = products.max().unwrap_or(0) + by_row.max().unwrap_or(0);
-    // Heads of sequences are tasks; sooner or later every thread has had one.
+    // A head of a stretch of rows in a layer is one task; sooner or later every thread has had one. One sequence is one
+    // stretch, several may be cut where they part.
+    let tasks = if work.rows <= longest {
+        decoder.layers * decoder.heads
+    } else {
+        threads
+    };
     let attention = attention::continued_scratch_bytes(numerics, longest, decoder.head_width);
     // Cosines and sines, one of each for two elements.
     let angles = 4 * longest * decoder.rotation.width;
-    (threads * (a_thread + attention) + angles) as u64
+    (threads * a_thread + threads.min(tasks) * attention + angles) as u64
 }
 
 impl ScoringMemory {

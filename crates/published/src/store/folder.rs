@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{MOST_FILES, Store, StoredFile, check_range};
 use crate::error::{Error, Result};
 use crate::inventory::Problem;
+use crate::kinds::Kind;
 
 /// Folders within folders.
 const MOST_DEPTH: usize = 16;
@@ -164,7 +165,8 @@ impl Walk<'_> {
                 Ok(metadata) if metadata.is_file() => self.file(path, &metadata)?,
                 Ok(metadata) if metadata.is_symlink() => match fs::metadata(&own) {
                     Ok(target) if target.is_file() => {
-                        if self.stays(&own) || holds_weights(&path) {
+                        // Weights are kept elsewhere by many, and nothing but numbers of them is ever shown.
+                        if self.stays(&own) || Kind::of(&path) == Kind::Weights {
                             self.file(path, &target)?;
                         } else {
                             self.problem(path, "is a link that leads out of the folder".into());
@@ -222,13 +224,6 @@ impl Walk<'_> {
     fn problem(&mut self, path: String, reason: String) {
         self.problems.push(Problem::new(&path, reason));
     }
-}
-
-/// Weights are kept elsewhere by many, and nothing but numbers of them is ever shown.
-fn holds_weights(path: &str) -> bool {
-    [".safetensors", ".bin", ".pt", ".pth"]
-        .iter()
-        .any(|ending| path.ends_with(ending))
 }
 
 fn join(folder: &str, name: &str) -> String {

@@ -3,6 +3,7 @@
 use crate::args::EvalArgs;
 use crate::commands::judge::Entrance;
 use crate::commands::score::{budget, profile};
+use crate::commands::{create_folder, plain_name};
 use crate::failure::Failure;
 use crate::machine;
 use crate::output::{Output, grouped};
@@ -87,16 +88,9 @@ pub(super) fn run(args: &EvalArgs, offline: bool, output: &Output) -> Result<Exi
         Some(folder) => TaskFiles::open(folder)?.or(own_tasks()),
         None => own_tasks(),
     };
-    let folder = args.output.clone().unwrap_or_else(|| {
-        PathBuf::from("evals").join(plain(
-            args.model
-                .trim_end_matches('/')
-                .rsplit('/')
-                .next()
-                .unwrap_or("model"),
-        ))
-    });
-    create(&folder)?;
+    let usual = || PathBuf::from("evals").join(plain_name(&args.model));
+    let folder = args.output.clone().unwrap_or_else(usual);
+    create_folder(&folder)?;
     let pool = machine::pool(args.threads)?;
     let mut all = Vec::new();
     for index in chosen {
@@ -256,13 +250,13 @@ fn write(
     evaluated: &Evaluated,
     date: f64,
 ) -> Result<PathBuf, Failure> {
-    let folder = folder.join(plain(checkpoint));
-    create(&folder)?;
+    let folder = folder.join(plain_name(checkpoint));
+    create_folder(&folder)?;
     let stamp = stamp(date);
     let path = folder.join(format!("results_{stamp}.json"));
     atomic::write_file(&path, evaluated.results.as_bytes())?;
     for (task, lines) in &evaluated.samples {
-        let name = format!("samples_{}_{stamp}.jsonl", plain(task));
+        let name = format!("samples_{}_{stamp}.jsonl", plain_name(task));
         atomic::write_file(&folder.join(name), lines.as_bytes())?;
     }
     Ok(path)
@@ -294,37 +288,8 @@ fn stamp(date: f64) -> String {
     )
 }
 
-/// A name that stays in its folder.
-fn plain(name: &str) -> String {
-    let fit = |c: char| {
-        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
-            c
-        } else {
-            '_'
-        }
-    };
-    let name: String = name.chars().take(100).map(fit).collect();
-    let name = name.trim_start_matches('.');
-    if name.is_empty() {
-        "model".to_owned()
-    } else {
-        name.to_owned()
-    }
-}
-
 fn name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
-}
-
-fn create(folder: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(folder).map_err(|source| {
-        glasswork_release::Error::Io {
-            action: "create",
-            path: folder.into(),
-            source,
-        }
-        .into()
-    })
 }
 
 /// BLAKE3 over the digests of the files that are there.
@@ -430,15 +395,5 @@ mod tests {
         assert_eq!(stamp(0.0), "1970-01-01T00-00-00.000000");
         assert_eq!(stamp(951_782_400.5), "2000-02-29T00-00-00.500000");
         assert_eq!(stamp(1_795_611_845.0), "2026-11-25T13-04-05.000000");
-    }
-
-    #[test]
-    fn names_stay_in_their_folder() {
-        assert_eq!(plain("../../x"), "_.._x");
-        assert_eq!(plain(".."), "model");
-        assert_eq!(
-            plain("stage1-step1000-tokens5B"),
-            "stage1-step1000-tokens5B"
-        );
     }
 }

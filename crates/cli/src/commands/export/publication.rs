@@ -6,6 +6,7 @@
 
 use super::folder::ModelFolder;
 use crate::args::ExportArgs;
+use crate::commands::create_folder;
 use crate::failure::Failure;
 use crate::output::{Output, grouped};
 use crate::progress::{self, COUNTED};
@@ -41,12 +42,12 @@ pub(super) fn run(args: &ExportArgs, steps: &[u64], output: &Output) -> Result<E
     bar.set_message("checkpoints");
     for &step in steps {
         let to = root.join(format!("step{step}"));
-        create(&to)?;
+        create_folder(&to)?;
         folder.write(step, &to)?;
         bar.inc(1);
     }
     bar.finish_and_clear();
-    create(&root.join("train"))?;
+    create_folder(&root.join("train"))?;
     for (index, stretch) in steps.windows(2).enumerate() {
         let path = root.join(format!("train/train_{index:03}.jsonl"));
         write_rows(
@@ -68,17 +69,6 @@ pub(super) fn run(args: &ExportArgs, steps: &[u64], output: &Output) -> Result<E
         )
     });
     Ok(ExitCode::SUCCESS)
-}
-
-fn create(path: &Path) -> Result<(), Failure> {
-    std::fs::create_dir(path).map_err(|source| {
-        glasswork_release::Error::Io {
-            action: "create",
-            path: path.into(),
-            source,
-        }
-        .into()
-    })
 }
 
 /// The rows that the updates after `steps.start`, up to `steps.end`, read.

@@ -1,13 +1,13 @@
 //! `audit`: what does not fit in what was published.
 
-use super::{Entrance, criteria, language, look, text};
+use super::{Entrance, criteria, drawn, language, look, text};
 use crate::MISMATCH;
 use crate::args::AuditArgs;
 use crate::code;
 use crate::failure::Failure;
 use crate::output::Output;
 use glasswork_audit::measured::Measurements;
-use glasswork_audit::publication::Severity;
+use glasswork_audit::publication::{Samples, Severity};
 use glasswork_audit::{Criteria, Verdict};
 use glasswork_page::{Comparison, decision};
 use glasswork_release::atomic;
@@ -22,13 +22,12 @@ pub(in crate::commands) fn run(
     let entrance = Entrance::new(&args.door, offline, &[&args.model])?;
     let publication = entrance.open(&args.model)?;
     let measured = Measurements::default();
-    let assessment = look(
-        &publication,
-        args.headers_only,
-        &measured,
-        &criteria,
-        &entrance,
-    );
+    let samples = if args.headers_only {
+        Samples::default()
+    } else {
+        drawn(&publication)
+    };
+    let assessment = look(&publication, &samples, &measured, &criteria, &entrance);
     if let Some(path) = &args.output {
         let models = vec![assessment.clone()];
         let page = Comparison::new(models, &criteria, language(args.lang), code::program());

@@ -14,7 +14,7 @@ use crate::progress::{BYTES, bar};
 use glasswork_audit::Criteria;
 use glasswork_audit::measured::Measurements;
 use glasswork_audit::publication::{Assessment, Material, Samples, Sampling, assess, usual_use};
-use glasswork_hub::{Hub, Traffic};
+use glasswork_hub::Traffic;
 use glasswork_page::Language;
 use glasswork_published::{Door, Place, Publication};
 use glasswork_release::files;
@@ -65,10 +65,9 @@ impl glasswork_hub::Watch for Fetching {
     }
 }
 
-/// A door that counts what passes through it.
+/// The door to publications.
 pub(in crate::commands) struct Entrance {
     door: Door,
-    hub: Option<Arc<Hub>>,
 }
 
 impl Entrance {
@@ -79,14 +78,12 @@ impl Entrance {
         names: &[&str],
     ) -> Result<Self, Failure> {
         let mut door = Door::default();
-        let on_hub = names.iter().any(|name| name.starts_with("hf:"));
-        let hub = on_hub
-            .then(|| door::hub(args, offline))
-            .transpose()?
-            .map(Arc::new);
-        door.hub.clone_from(&hub);
+        let on_hub = |name: &&str| matches!(Place::parse(name), Ok(Place::Hub { .. }));
+        if names.iter().any(on_hub) {
+            door.hub = Some(Arc::new(door::hub(args, offline)?));
+        }
         door.watch = Some(Arc::new(Fetching(bar(0, BYTES))));
-        Ok(Self { door, hub })
+        Ok(Self { door })
     }
 
     pub(in crate::commands) fn open(&self, name: &str) -> Result<Publication, Failure> {
@@ -95,30 +92,28 @@ impl Entrance {
 
     /// Requests and bytes so far.
     fn traffic(&self) -> (u64, u64) {
-        let traffic = self
-            .hub
-            .as_ref()
-            .map_or(Traffic::default(), |hub| hub.traffic());
+        let hub = self.door.hub.as_ref();
+        let traffic = hub.map_or(Traffic::default(), |hub| hub.traffic());
         (traffic.requests, traffic.bytes)
     }
 }
 
-/// Looks at a publication: headers and small files are read, weights sampled unless `headers_only`.
+/// Values drawn from the weights, by ranged reads.
+fn drawn(publication: &Publication) -> Samples {
+    Samples::draw(publication.inventory(), publication, Sampling::default())
+}
+
+/// What follows from a publication's headers and small files, values drawn from its weights, and measurements.
 fn look(
     publication: &Publication,
-    headers_only: bool,
+    samples: &Samples,
     measured: &Measurements,
     criteria: &Criteria,
     entrance: &Entrance,
 ) -> Assessment {
-    let samples = if headers_only {
-        Samples::default()
-    } else {
-        Samples::draw(publication.inventory(), publication, Sampling::default())
-    };
     let material = Material {
         inventory: publication.inventory(),
-        samples: &samples,
+        samples,
         reachable: &BTreeMap::new(),
         measured,
         intended: usual_use(),

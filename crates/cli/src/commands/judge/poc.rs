@@ -1,14 +1,14 @@
 //! `poc`: what a budget of time can teach about a published model.
 
-use super::{Entrance, compare, criteria, language, look, text};
+use super::{Entrance, compare, criteria, drawn, language, look, text};
 use crate::args::PocArgs;
-use crate::commands::score;
+use crate::commands::{create_folder, plain_name, score};
 use crate::failure::Failure;
 use crate::output::{Output, bytes, duration, grouped};
 use crate::progress::Tokens;
 use crate::{code, machine};
 use glasswork_audit::measured::{Agreement, LoggedLoss, Measurements};
-use glasswork_audit::publication::Assessment;
+use glasswork_audit::publication::{Assessment, Samples};
 use glasswork_audit::{Criteria, Verdict};
 use glasswork_page::{Comparison, decision};
 use glasswork_poc::{Done, Facts, Item, Plan, Poc, Prices, Progress, What};
@@ -88,6 +88,7 @@ pub(in crate::commands) fn run(
     let folder = folder(args, &model.inventory().place)?;
     let keeper = Keeper {
         model: &model,
+        samples: drawn(&model),
         criteria: &criteria,
         entrance: &entrance,
         folder: &folder,
@@ -137,14 +138,8 @@ pub(in crate::commands) fn run(
 
 /// The folder of this model's proofs of concept.
 fn folder(args: &PocArgs, place: &str) -> Result<PathBuf, Failure> {
-    let folder = args.output.clone().unwrap_or_else(|| {
-        let name = args.model.trim_end_matches('/');
-        let name = name.rsplit('/').next().unwrap_or("model");
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        let name: String = name.chars().filter(|&c| plain(c)).collect();
-        let name = name.trim_start_matches('.');
-        PathBuf::from("poc").join(if name.is_empty() { "model" } else { name })
-    });
+    let usual = || PathBuf::from("poc").join(plain_name(&args.model));
+    let folder = args.output.clone().unwrap_or_else(usual);
     let kept = folder.join(ASSESSMENT);
     if kept.is_file() {
         let there = compare::read(&kept)?.place;
@@ -155,17 +150,14 @@ fn folder(args: &PocArgs, place: &str) -> Result<PathBuf, Failure> {
             ));
         }
     }
-    std::fs::create_dir_all(&folder).map_err(|source| glasswork_release::Error::Io {
-        action: "create",
-        path: folder.clone(),
-        source,
-    })?;
+    create_folder(&folder)?;
     Ok(folder)
 }
 
 /// Writes assessment and page after every measurement: stopping early loses nothing.
 struct Keeper<'a> {
     model: &'a Publication,
+    samples: Samples,
     criteria: &'a Criteria,
     entrance: &'a Entrance,
     folder: &'a Path,
@@ -176,7 +168,13 @@ struct Keeper<'a> {
 
 impl Keeper<'_> {
     fn keep(&self, measured: &Measurements) -> Result<Assessment, Failure> {
-        let one = look(self.model, false, measured, self.criteria, self.entrance);
+        let one = look(
+            self.model,
+            &self.samples,
+            measured,
+            self.criteria,
+            self.entrance,
+        );
         let json = serde_json::to_vec_pretty(&one).expect("assessments are plain data");
         atomic::write_file(&self.folder.join(ASSESSMENT), &json)?;
         let models = vec![one.clone()];
