@@ -1,8 +1,14 @@
 //! Buffers whose first element begins a cache line, so that no vector and no tile's row straddles two
 //! (`docs/log.md`, 2026-11-25).
 
+use crate::Pool;
 use crate::prefetch::LINE;
+use rayon::prelude::*;
+use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
+
+/// Lines that one task clears: two huge pages.
+const CLEARED: usize = (4 << 20) / size_of::<Line>();
 
 #[repr(align(64))]
 #[derive(Clone, Copy, Debug)]
@@ -36,12 +42,21 @@ impl Aligned {
         self.length = length;
     }
 
-    /// Makes it `length` elements long, whatever they are; what it held need not be kept while it grows.
-    pub(crate) fn renew(&mut self, length: usize) {
+    /// Makes it `length` elements long, whatever they are; what it held need not be kept while it grows. New memory is
+    /// cleared by all threads: a page takes its time when it is written for the first time.
+    pub(crate) fn renew(&mut self, pool: &Pool, length: usize) {
         let lines = length.div_ceil(LINE);
         if self.lines.capacity() < lines {
             self.lines = Vec::new();
             self.lines.reserve_exact(lines);
+            let new = &mut self.lines.spare_capacity_mut()[..lines];
+            pool.run(|| {
+                new.par_chunks_mut(CLEARED).for_each(|some| {
+                    some.fill(MaybeUninit::new(ZERO));
+                });
+            });
+            // SAFETY: so many were written just now.
+            unsafe { self.lines.set_len(lines) };
         }
         self.resize(length);
     }

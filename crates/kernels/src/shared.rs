@@ -20,6 +20,11 @@ impl Shared {
         }
     }
 
+    /// Its elements.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
     /// The elements `start..start + length`.
     ///
     /// # Safety

@@ -101,6 +101,8 @@ fn product_is_one_chain_for_shapes_around_every_block_edge() {
         (1, 1, 1),
         (8, 48, 384),
         (9, 49, 385),
+        // Few rows, whose columns threads share.
+        (3, 700, 97),
         (200, 97, 33),
         (37, 53, 800),
         (193, 4100, 3),

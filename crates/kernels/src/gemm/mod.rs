@@ -8,7 +8,8 @@
 //! Blocking follows Goto and van de Geijn (ACM TOMS 34, 2008), but for the left operand: its rows
 //! are read where they lie when their strides allow. The right operand is packed into panels that all
 //! threads share: for one product, or once for many ([`Packed`]). A task owns whole rows of C, so that
-//! what follows a product row by row runs while they are in cache ([`gemm_then`]).
+//! what follows a product row by row runs while they are in cache ([`gemm_then`]); where there are fewer such tasks
+//! than threads, columns are shared out too.
 
 #[cfg(target_arch = "x86_64")]
 #[macro_use]
@@ -40,7 +41,7 @@ use packed::{Along, panels, row_length};
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::ops::Range;
-use target::Target;
+use target::{Own, Target};
 
 /// Columns of the narrowest tile; every instruction set has it.
 pub(crate) const EDGE: usize = 16;
@@ -310,8 +311,15 @@ impl<'a> Product<'a> {
         let rows_a_task = room::rows_a_task(numerics, blocking, shape, self.pool.threads());
         let together = together(numerics);
         let room = pack::left_room(numerics, rows_a_task, blocking.depth, mr);
-        let task = |task: usize| {
-            let (part, rows, at) = parts.task(task, rows_a_task);
+        let tasks = parts.tasks(rows_a_task);
+        // Few rows wait for B, which one thread alone does not get from memory as fast as several.
+        let panels = n.div_ceil(blocking.panel);
+        let shares = (self.pool.threads() / tasks).clamp(1, panels);
+        let task = |number: usize| {
+            let (part, rows, at) = parts.task(number / shares, rows_a_task);
+            let share = number % shares;
+            let first_panel = |share| share * panels / shares * blocking.panel;
+            let columns = first_panel(share)..first_panel(share + 1).min(n);
             let range = at..at + rows.len();
             SCRATCH.with_borrow_mut(
                 |Scratch {
@@ -329,17 +337,16 @@ impl<'a> Product<'a> {
                             let a = pack::left(numerics, place, &self.a, range.clone(), block, mr);
                             *kept = Some((block, a));
                         }
-                        for column in (0..n).step_by(blocking.panel) {
+                        for column in columns.clone().step_by(blocking.panel) {
                             let width = blocking.panel.min(n - column);
                             let start = rows.start * self.c_stride + column;
-                            // SAFETY: this task alone owns these rows of C.
+                            // SAFETY: this task alone owns these columns of these rows.
                             let c = unsafe {
-                                part.slice(start, (rows.len() - 1) * self.c_stride + width)
+                                Own::new(part, (start, self.c_stride), rows.len(), width)
                             };
                             // Summed at one visit, whole tiles may go where they belong.
                             let once = first && some[1].is_none();
-                            let mut c =
-                                Target::new(numerics, c, self.c_stride, width, beside, once);
+                            let mut c = Target::new(numerics, c, beside, once);
                             // Tiles of fma ask for their rows themselves.
                             if numerics.in_pairs() {
                                 c.expect_next(width);
@@ -385,11 +392,20 @@ impl<'a> Product<'a> {
                     }
                 },
             );
-            // SAFETY: as above.
-            then(at, unsafe { parts.rows_of(part, &rows, n) });
+            if shares == 1 {
+                // SAFETY: this task alone owns these rows of C.
+                then(at, unsafe { parts.rows_of(part, &rows, n) });
+            }
         };
-        let tasks = parts.tasks(rows_a_task);
-        self.pool.run(|| (0..tasks).into_par_iter().for_each(task));
+        let all = 0..tasks * shares;
+        self.pool.run(|| all.into_par_iter().for_each(task));
+        if shares > 1 {
+            for number in 0..tasks {
+                let (part, rows, at) = parts.task(number, rows_a_task);
+                // SAFETY: nothing else runs.
+                then(at, unsafe { parts.rows_of(part, &rows, n) });
+            }
+        }
     }
 
     /// A sum of no terms: +0, or what was there.

@@ -217,7 +217,7 @@ impl Packed {
         };
         self.made = Some(made);
         let words = Self::words(made.numerics, &self.segments, cols);
-        self.data.renew(words);
+        self.data.renew(pool, words);
         made
     }
 

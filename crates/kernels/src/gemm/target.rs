@@ -3,40 +3,69 @@
 use super::cover::Out;
 use super::{EDGE, bf16::amx, pack::copy as copy_row};
 use crate::aligned::Aligned;
+use crate::shared::Shared;
 use crate::{Isa, Numerics, prefetch};
+
+/// A part of C that one task sums: some columns of some rows. Others may have other columns of the same rows.
+#[derive(Clone, Copy)]
+pub(super) struct Own<'a> {
+    c: &'a Shared,
+    start: usize,
+    stride: usize,
+    rows: usize,
+    width: usize,
+}
+
+impl<'a> Own<'a> {
+    /// `width` columns of `rows` rows that are `stride` elements apart, the first of them at `start`.
+    ///
+    /// # Safety
+    /// Nobody else touches these elements while this lives.
+    pub(super) unsafe fn new(
+        c: &'a Shared,
+        (start, stride): (usize, usize),
+        rows: usize,
+        width: usize,
+    ) -> Self {
+        let end = start + (rows - 1) * stride + width;
+        assert!(end <= c.length(), "panel of the product out of range");
+        Self {
+            c,
+            start,
+            stride,
+            rows,
+            width,
+        }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref, reason = "as `Shared::slice`")]
+    fn row(&self, row: usize) -> &'a mut [f32] {
+        // SAFETY: by the promise of `new`; a row is borrowed for one statement at a time.
+        unsafe { self.c.slice(self.start + row * self.stride, self.width) }
+    }
+}
 
 /// A panel of C: where it lies, or, for AMX, a copy of it where tiles would be loaded or reach beyond C: they
 /// are whole, and loading one whose rows are a power of two apart falls into one set of the first-level cache.
 pub(super) struct Target<'a> {
-    c: &'a mut [f32],
-    stride: usize,
-    width: usize,
+    c: Own<'a>,
     copy: Option<&'a mut [f32]>,
     isa: Isa,
 }
 
 impl<'a> Target<'a> {
-    /// The panel of `width` columns and rows `stride` elements apart; `buffer` is for a copy. One that is
-    /// written `once`, and not read at this visit, goes without where its tiles are whole.
-    pub(super) fn new(
-        numerics: Numerics,
-        c: &'a mut [f32],
-        stride: usize,
-        width: usize,
-        buffer: &'a mut Aligned,
-        once: bool,
-    ) -> Self {
-        let height = c.len().div_ceil(stride);
-        let whole = height.is_multiple_of(amx::SIDE) && width.is_multiple_of(amx::SIDE);
+    /// The panel `c`; `buffer` is for a copy. One that is written `once`, and not read at this visit, goes without
+    /// where its tiles are whole.
+    pub(super) fn new(numerics: Numerics, c: Own<'a>, buffer: &'a mut Aligned, once: bool) -> Self {
+        let whole = c.rows.is_multiple_of(amx::SIDE) && c.width.is_multiple_of(amx::SIDE);
         let copied = numerics.in_pairs() && !(once && whole);
         let copy = copied.then(|| {
-            let rows = height.next_multiple_of(amx::SIDE);
-            buffer.at_least(rows * width.next_multiple_of(EDGE))
+            let rows = c.rows.next_multiple_of(amx::SIDE);
+            buffer.at_least(rows * c.width.next_multiple_of(EDGE))
         });
         Self {
             c,
-            stride,
-            width,
             copy,
             isa: numerics.isa,
         }
@@ -44,16 +73,16 @@ impl<'a> Target<'a> {
 
     /// Asks for the lines of the next panel, `columns` further on, so that writing there need not wait.
     pub(super) fn expect_next(&self, columns: usize) {
-        for row in self.c.chunks(self.stride) {
-            prefetch::elements(row.as_ptr().wrapping_add(columns), self.width);
+        for row in 0..self.c.rows {
+            let next = self.c.row(row).as_ptr().wrapping_add(columns);
+            prefetch::elements(next, self.c.width);
         }
     }
 
     /// Takes what C holds.
     pub(super) fn read(&mut self) {
         if let Some(copy) = &mut self.copy {
-            let row = self.width.next_multiple_of(EDGE);
-            rows(self.isa, copy, row, self.c, self.stride, self.width);
+            take(self.isa, copy, self.c);
         }
     }
 
@@ -62,11 +91,11 @@ impl<'a> Target<'a> {
         match &mut self.copy {
             Some(copy) => Out {
                 pointer: copy.as_mut_ptr(),
-                row: self.width.next_multiple_of(EDGE),
+                row: self.c.width.next_multiple_of(EDGE),
             },
             None => Out {
-                pointer: self.c.as_mut_ptr(),
-                row: self.stride,
+                pointer: self.c.row(0).as_mut_ptr(),
+                row: self.c.stride,
             },
         }
     }
@@ -74,20 +103,33 @@ impl<'a> Target<'a> {
     /// Gives C the sums.
     pub(super) fn write(self) {
         if let Some(copy) = self.copy {
-            let row = self.width.next_multiple_of(EDGE);
-            rows(self.isa, self.c, self.stride, copy, row, self.width);
+            give(self.isa, self.c, copy);
         }
     }
 }
 
 per_isa! {
-    /// Copies the first `width` elements of each row.
-    fn rows(out: &mut [f32], out_row: usize, from: &[f32], from_row: usize, width: usize) = rows_text
+    /// Copies the rows of C.
+    fn take(copy: &mut [f32], c: Own) = take_text
+}
+
+per_isa! {
+    /// Copies rows into C.
+    fn give(c: Own, copy: &[f32]) = give_text
 }
 
 #[inline(always)]
-fn rows_text(out: &mut [f32], out_row: usize, from: &[f32], from_row: usize, width: usize) {
-    for (out, from) in out.chunks_mut(out_row).zip(from.chunks(from_row)) {
-        copy_row(out, &from[..width]);
+fn take_text(copy: &mut [f32], c: Own) {
+    let rows = copy.chunks_mut(c.width.next_multiple_of(EDGE));
+    for (row, copy) in rows.take(c.rows).enumerate() {
+        copy_row(copy, c.row(row));
+    }
+}
+
+#[inline(always)]
+fn give_text(c: Own, copy: &[f32]) {
+    let rows = copy.chunks(c.width.next_multiple_of(EDGE));
+    for (row, copy) in rows.take(c.rows).enumerate() {
+        copy_row(c.row(row), &copy[..c.width]);
     }
 }
