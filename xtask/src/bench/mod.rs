@@ -5,6 +5,7 @@
 //! and every question (a [`Question`]) is answered by the median over turns of a ratio within the turn.
 
 mod contest;
+mod eval;
 mod gemm;
 mod machine;
 mod options;
@@ -21,7 +22,7 @@ use contest::{Contest, Program};
 use options::Options;
 use std::path::PathBuf;
 
-/// `bench [gemm|train|score] [NAME...] [--only NAME]...`.
+/// `bench [gemm|train|score|eval] [NAME...] [--only NAME]...`.
 pub(crate) fn run(arguments: &[&str]) -> Result {
     let Some(options) = Options::parse(arguments)? else {
         print!("{}", options::HELP);
@@ -33,6 +34,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
         contests.extend(match *bench {
             "gemm" => gemm::contests(),
             "score" => score::contests(),
+            "eval" => eval::contests(),
             _ => train::contests(),
         });
     }
@@ -109,6 +111,7 @@ fn prepare(contests: &[Contest], machine: &machine::Machine) -> Result<String> {
         make.extend(models);
         shell::run(&root(), &python, &make)?;
     }
+    eval::prepare(contests, &python)?;
     Ok(python)
 }
 

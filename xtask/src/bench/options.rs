@@ -4,18 +4,18 @@ use super::contest::Contest;
 use crate::shell::Result;
 
 pub(super) const HELP: &str = "\
-cargo xtask bench [gemm] [train] [score] [NAME]... [OPTIONS]
+cargo xtask bench [gemm] [train] [score] [eval] [NAME]... [OPTIONS]
 
-Ours and the peers' programs in turn, two threads; median ratios. Without a bench's name, all three.
+Ours and the peers' programs in turn, two threads; median ratios. Without a bench's name, all of them.
 
-  NAME             of train: S, M; of score: 7b, 1b; of gemm: 1-thread, 2-threads
+  NAME             of train: S, M; of score: 7b, 1b; of eval: one, sweep; of gemm: 1-thread, 2-threads
   --only NAME      a part: f32, bf16, no-amx, amx, peak, square, short, deep; again for more parts
   --turns N        turns of each side
   --work N         steps, products or batches in a turn
   --write          put the result into docs/benchmarks.md, where a whole section was run
 ";
 
-const BENCHES: [&str; 3] = ["gemm", "train", "score"];
+const BENCHES: [&str; 4] = ["gemm", "train", "score", "eval"];
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Options {
