@@ -3,7 +3,7 @@
 use crate::aligned::Aligned;
 use crate::gemm::Blocking;
 use crate::{Isa, Numerics, Profile};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A fixed set of threads and the instruction set that they use.
@@ -91,16 +91,22 @@ impl Pool {
         }
         // A turn that ended in a panic left nothing behind.
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let over = &AtomicBool::new(false);
+        let (over, awake) = (&AtomicBool::new(false), &AtomicUsize::new(1));
         self.threads.scope(|scope| {
             let worker = rayon::current_thread_index();
             scope.spawn_broadcast(move |_, context| {
                 // The worker would wait for itself.
                 if Some(context.index()) != worker {
+                    awake.fetch_add(1, Ordering::Release);
                     look_for_work_until(over);
                 }
             });
             let _over = SetOnDrop(over);
+            // Before all of them look nothing is handed out: a thread that first took a part, and began to look while that part
+            // waited for another, would look until the end of work that waits for this part.
+            while awake.load(Ordering::Acquire) < self.threads() {
+                std::thread::yield_now();
+            }
             work()
         })
     }
@@ -165,6 +171,20 @@ mod tests {
             let pool = pool(threads);
             let nested = || pool.run_awake(|| sum(&pool));
             assert_eq!(pool.run_awake(nested), 50 * 499_500, "{threads} threads");
+        }
+    }
+
+    /// A thread that takes a part before it began to look must not look within that part: nobody would end it.
+    #[test]
+    fn short_turns_end_whoever_wakes_when() {
+        let pool = pool(8);
+        let uneven = || {
+            let part = |i: usize| (0..i % 64 * 200).fold(i, |sum, x| sum.wrapping_mul(31) ^ x);
+            pool.run(|| (0..64_usize).into_par_iter().map(part).sum::<usize>())
+        };
+        let expected = uneven();
+        for _ in 0..3000 {
+            assert_eq!(pool.run_awake(uneven), expected);
         }
     }
 
