@@ -132,6 +132,14 @@ pub(crate) struct Content<'a> {
 }
 
 impl Content<'_> {
+    /// What to say where next to nothing comes.
+    pub(crate) fn trickled(&self, moved: u64, window: Duration) -> Error {
+        Error::Stalled {
+            host: self.answer.host.host(),
+            problem: format!("only {moved} bytes came in {window:?}"),
+        }
+    }
+
     /// Fills `buffer` in part; 0 when all has come. A body that ends early or goes on is an error.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         if self.left == 0 {

@@ -8,8 +8,10 @@ use glasswork_release::atomic;
 use sha2::{Digest as _, Sha256};
 
 use crate::cache::RepoCache;
+use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::listing::RemoteFile;
+use crate::settings::LEAST_PROGRESS;
 use crate::wire::Wire;
 
 /// Told how a download goes. Called from the thread that fetches.
@@ -106,7 +108,7 @@ pub(crate) fn download(
     let mut pauses = wire.pauses();
     while download.there < file.size {
         match stream(wire, &mut download, file, what, target, watch) {
-            Err(error) if error.passes() => pauses.wait(error)?,
+            Err(error) if error.passes() => drop(pauses.wait(error)?),
             other => other?,
         }
     }
@@ -133,17 +135,27 @@ fn stream(
     target: &str,
     watch: &dyn Watch,
 ) -> Result<()> {
-    let mut content = wire.content(what, target, &(download.there..file.size), file.size, false)?;
+    let mut content = wire.content(what, target, &(download.there..file.size), file.size, None)?;
     if content.range.start != download.there {
         // The server does not know ranges and sends everything.
         download.restart()?;
         watch.begin(&file.path, file.size, 0);
     }
     let mut chunk = vec![0; 256 << 10];
+    let window = wire.window();
+    let least = (window.as_secs_f64() * LEAST_PROGRESS as f64) as u64;
+    let (mut ends, mut moved) = (Deadline::within(window), 0);
     loop {
         let n = content.read(&mut chunk)?;
         if n == 0 {
             return Ok(());
+        }
+        moved += n as u64;
+        if ends.left().is_zero() {
+            if moved < least {
+                return Err(content.trickled(moved, window));
+            }
+            (ends, moved) = (Deadline::within(window), 0);
         }
         download.append(&chunk[..n])?;
         watch.advance(n as u64);

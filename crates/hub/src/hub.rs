@@ -48,7 +48,8 @@ impl Hub {
             return cache.refs()?.ok_or(Error::NotCached { what });
         };
         let target = format!("{}/refs", api(repo));
-        let (json, _) = wire.persist(|| wire.json(&what, &target))?;
+        let (json, _) =
+            wire.persist(wire.small_answer(0), |left| wire.json(&what, &target, left))?;
         let refs = parse_refs(&what, &json)?;
         cache.keep_refs(&refs)?;
         Ok(refs)
@@ -66,10 +67,29 @@ impl Hub {
             return cache.revision(revision)?.ok_or(Error::NotCached { what });
         };
         let target = format!("{}/revision/{}", api(repo), encode(revision));
-        let (json, _) = wire.persist(|| wire.json(&what, &target))?;
+        let (json, _) =
+            wire.persist(wire.small_answer(0), |left| wire.json(&what, &target, left))?;
         let commit = parse_revision(&what, &json)?;
         cache.keep_revision(revision, &commit)?;
         Ok(commit)
+    }
+
+    /// Whether the Hub knows a repository, be it behind conditions. Nothing is kept of the answer.
+    ///
+    /// # Errors
+    /// Offline; where the Hub does not say.
+    pub fn exists(&self, repo: &Repo) -> Result<bool> {
+        let what = repo.to_string();
+        let Some(wire) = &self.wire else {
+            return Err(Error::NotCached { what });
+        };
+        let target = format!("{}/revision/main", api(repo));
+        let time = wire.small_answer(0);
+        match wire.persist(time, |left| wire.json(&what, &target, left)) {
+            Ok(_) | Err(Error::Gated { .. }) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The files of a commit, sorted by path. Asked for once: a commit never changes.
@@ -84,8 +104,10 @@ impl Hub {
         };
         let mut target = format!("{}/tree/{commit}?recursive=true&expand=false", api(repo));
         let mut files = Vec::new();
+        let whole = wire.listing();
         for _ in 0..PAGES {
-            let (json, next) = wire.persist(|| wire.json(&what, &target))?;
+            let page = wire.small_answer(0).or(whole);
+            let (json, next) = wire.persist(page, |left| wire.json(&what, &target, left))?;
             files.extend(parse_tree_page(&what, &json)?);
             if files.len() > FILES {
                 return Err(Error::TooLarge {
@@ -154,8 +176,9 @@ impl Hub {
             });
         };
         let target = address(repo, commit, file);
-        let bytes = wire.persist(|| {
-            let mut content = wire.content(&what, &target, &range, file.size, true)?;
+        let time = wire.small_answer(range.end - range.start);
+        let bytes = wire.persist(time, |left| {
+            let mut content = wire.content(&what, &target, &range, file.size, Some(left))?;
             if content.range != range {
                 return Err(Error::bad_answer(
                     &what,

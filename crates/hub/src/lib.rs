@@ -20,6 +20,7 @@
 
 mod answer;
 mod cache;
+mod deadline;
 mod error;
 mod fetch;
 mod hub;

@@ -190,7 +190,18 @@ pub(crate) fn parse_revision(what: &str, json: &[u8]) -> Result<Commit> {
     Commit::parse(&from_json::<Answer>(what, json)?.sha)
 }
 
+/// Most objects of an answer: four times the files that a repository may have. Each takes some two hundred bytes.
+const OBJECTS: usize = 400_000;
+
 fn from_json<'a, T: Deserialize<'a>>(what: &str, json: &'a [u8]) -> Result<T> {
+    // Counted before anything is made of them; braces within names count, too.
+    if json.iter().filter(|b| **b == b'{').count() > OBJECTS {
+        return Err(Error::TooLarge {
+            what: what.into(),
+            limit: OBJECTS as u64,
+            unit: "entries",
+        });
+    }
     serde_json::from_slice(json).map_err(|e| {
         // serde_json quotes what it found; the position says enough and repeats nothing of the server's.
         let (line, column) = (e.line(), e.column());
@@ -267,6 +278,28 @@ mod tests {
         for path in ["a", ".gitattributes", "a..b/c", "données/é.json", "a b"] {
             check_path(path).unwrap();
         }
+    }
+
+    #[test]
+    fn attack_answers_of_more_entries_than_there_can_be() {
+        let entry = format!(
+            "{{\"name\":\"a\",\"targetCommit\":\"{}\"}},",
+            "0".repeat(40)
+        );
+        let refs = |count: usize| format!("{{\"branches\":[{}]}}", entry.repeat(count));
+        let whole = refs(3).replace(",]", "]");
+        assert_eq!(parse_refs("x", whole.as_bytes()).unwrap().branches.len(), 3);
+        let error = parse_refs("x", refs(OBJECTS).as_bytes()).unwrap_err();
+        let expected = matches!(
+            error,
+            Error::TooLarge { limit, unit, .. } if limit == OBJECTS as u64 && unit == "entries"
+        );
+        assert!(expected, "{error}");
+        let page = "{},".repeat(OBJECTS + 1);
+        assert!(matches!(
+            parse_tree_page("x", page.as_bytes()),
+            Err(Error::TooLarge { .. })
+        ));
     }
 
     #[test]

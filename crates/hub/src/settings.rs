@@ -57,6 +57,11 @@ impl fmt::Debug for Settings {
     }
 }
 
+/// Bytes a second that a ranged read is given time for.
+pub(crate) const LEAST_RATE: u64 = 64 << 10;
+/// Bytes a second that a download must bring on average over [`Timeouts::window`].
+pub(crate) const LEAST_PROGRESS: u64 = 1 << 10;
+
 /// How long to wait, and how often to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
@@ -64,8 +69,13 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Without a single byte, before or in an answer.
     pub silence: Duration,
-    /// For one page of a listing or one ranged read, whole. Whole files have no such limit.
+    /// For one page of a listing, or one ranged read, with its retries; a ranged read gets a second more for every
+    /// 64 KiB. Pauses that a busy server asks for do not count. Whole files have no such limit.
     pub small_answer: Duration,
+    /// For all pages of a listing together.
+    pub listing: Duration,
+    /// A download of a whole file during which less than a kibibyte a second came for so long has stalled.
+    pub window: Duration,
     /// How often a request that broke, stalled or met a busy server is sent again.
     pub retries: u32,
     /// Before the first retry; doubled for each one after it.
@@ -79,7 +89,9 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(20),
             silence: Duration::from_secs(30),
-            small_answer: Duration::from_secs(300),
+            small_answer: Duration::from_secs(60),
+            listing: Duration::from_secs(300),
+            window: Duration::from_secs(60),
             retries: 5,
             pause: Duration::from_secs(1),
             longest_pause: Duration::from_secs(60),

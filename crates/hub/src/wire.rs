@@ -12,9 +12,10 @@ use ureq::http::{Request, StatusCode, Uri};
 use ureq::{Agent, Proxy, Timeout};
 
 use crate::answer::{Answer, Content, refusal};
+use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::origin::Origin;
-use crate::settings::{Settings, Timeouts};
+use crate::settings::{LEAST_RATE, Settings, Timeouts};
 
 /// Redirects that one request may take. The public Hub uses one or two.
 const REDIRECTS: u32 = 5;
@@ -99,20 +100,52 @@ impl Wire {
         }
     }
 
-    /// Tries again, with pauses, while the error is one that passes.
-    pub(crate) fn persist<T>(&self, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    /// How long a small answer of so many bytes may take, retries included.
+    pub(crate) fn small_answer(&self, bytes: u64) -> Deadline {
+        let more = Duration::from_secs(bytes / LEAST_RATE);
+        Deadline::within(self.timeouts.small_answer.saturating_add(more))
+    }
+
+    /// How long all pages of a listing may take.
+    pub(crate) fn listing(&self) -> Deadline {
+        Deadline::within(self.timeouts.listing)
+    }
+
+    /// Over which time a download must make progress.
+    pub(crate) fn window(&self) -> Duration {
+        self.timeouts.window
+    }
+
+    /// Tries again, with pauses, while the error is one that passes and there is time. `attempt` is told how much.
+    pub(crate) fn persist<T>(
+        &self,
+        mut deadline: Deadline,
+        mut attempt: impl FnMut(Duration) -> Result<T>,
+    ) -> Result<T> {
         let mut pauses = self.pauses();
         loop {
-            match attempt() {
-                Err(error) if error.passes() => pauses.wait(error)?,
+            let left = deadline.left();
+            if left.is_zero() {
+                return Err(Error::Stalled {
+                    host: self.origin.host(),
+                    problem: format!("no whole answer within {:?}", deadline.whole()),
+                });
+            }
+            match attempt(left) {
+                Err(error) if error.passes() => deadline.later(pauses.wait(error)?),
                 other => return other,
             }
         }
     }
 
     /// A page of JSON at `target` (path and query), and the path and query of the next page.
-    pub(crate) fn json(&self, what: &str, target: &str) -> Result<(Vec<u8>, Option<String>)> {
-        let answer = self.get(what, target, None, Some(self.timeouts.small_answer))?;
+    pub(crate) fn json(
+        &self,
+        what: &str,
+        target: &str,
+        left: Duration,
+    ) -> Result<(Vec<u8>, Option<String>)> {
+        let answer = self.get(what, target, None, Some(left))?;
         let next = match answer.next_page() {
             Some(link) => Some(self.own_target(what, link)?),
             None => None,
@@ -121,18 +154,17 @@ impl Wire {
     }
 
     /// A stretch of a file of `size` bytes. [`Content::range`] is the whole where the server ignores ranges.
-    /// A `small` one has to come within the time for small answers.
+    /// Its last byte has to come within `limit`, where there is one.
     pub(crate) fn content(
         &self,
         what: &str,
         target: &str,
         wanted: &Range<u64>,
         size: u64,
-        small: bool,
+        limit: Option<Duration>,
     ) -> Result<Content<'_>> {
         let whole = *wanted == (0..size);
         let header = (!whole).then(|| format!("bytes={}-{}", wanted.start, wanted.end - 1));
-        let limit = small.then_some(self.timeouts.small_answer);
         self.get(what, target, header.as_deref(), limit)?
             .content(wanted, size)
     }
@@ -166,7 +198,7 @@ impl Wire {
             let request = self
                 .agent
                 .configure_request(request)
-                .timeout_recv_body(limit)
+                .timeout_global(limit)
                 .build();
             self.requests.fetch_add(1, Ordering::Relaxed);
             let response = self
@@ -257,10 +289,7 @@ impl Wire {
             },
             ureq::Error::Timeout(_) => Error::Stalled {
                 host,
-                problem: format!(
-                    "its answer was not complete within {:?}",
-                    self.timeouts.small_answer
-                ),
+                problem: "its answer was not complete in time".into(),
             },
             ureq::Error::HostNotFound => Error::Unreachable {
                 host,
@@ -328,8 +357,8 @@ pub(crate) struct Pauses {
 }
 
 impl Pauses {
-    /// Sleeps before the next try, or gives `error` back when there is to be none.
-    pub(crate) fn wait(&mut self, error: Error) -> Result<()> {
+    /// Sleeps before the next try, or gives `error` back when there is to be none. Says how much of it a busy server asked for.
+    pub(crate) fn wait(&mut self, error: Error) -> Result<Duration> {
         let asked = match &error {
             Error::Busy { after, .. } => after.unwrap_or_default(),
             _ => Duration::ZERO,
@@ -340,7 +369,7 @@ impl Pauses {
         self.left -= 1;
         std::thread::sleep(asked.max(self.next));
         self.next = (self.next * 2).min(self.longest);
-        Ok(())
+        Ok(asked)
     }
 }
 

@@ -10,7 +10,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use fixture::{Fixture, put, weights};
-use glasswork_hub::{Error, Hub, RemoteFile, Settings, Unwatched};
+use glasswork_hub::{Commit, Error, Hub, RemoteFile, Repo, RepoKind, Settings, Unwatched};
 use server::Fault;
 
 /// Reads and fetches the weights while the server misbehaves; nothing but the partial download may stay.
@@ -408,6 +408,110 @@ fn attack_stall() {
     let path = hub.fetch(&f.repo, &f.commit(), &file, &Unwatched).unwrap();
     assert_eq!(fs::read(path).unwrap(), weights());
     assert_eq!(hub.traffic().bytes - before, weights().len() as u64);
+}
+
+/// Waits of a client that gives up within a second.
+fn hurried(f: &Fixture) -> Hub {
+    Hub::new(Settings {
+        timeouts: glasswork_hub::Timeouts {
+            retries: 1,
+            small_answer: Duration::from_millis(600),
+            window: Duration::from_millis(300),
+            ..fixture::timeouts()
+        },
+        ..f.settings()
+    })
+    .unwrap()
+}
+
+/// Every byte comes within the time for silence, and none of these ever ends.
+#[test]
+fn attack_a_hub_that_trickles() {
+    let f = Fixture::new();
+    let hub = hurried(&f);
+    let byte_by_byte = Fault::Trickle(1, Duration::from_millis(20));
+    let file = f.file(&hub, "pytorch_model.bin");
+    let stalled = |error: Error| {
+        assert!(matches!(error, Error::Stalled { .. }), "{error}");
+        error.to_string()
+    };
+    for part in ["/refs", "/revision/", "/tree/"] {
+        f.server.misbehave(part, byte_by_byte.clone(), 9);
+    }
+    f.server.misbehave("/resolve/", byte_by_byte.clone(), 9);
+    let start = Instant::now();
+    stalled(hub.refs(&f.repo).unwrap_err());
+    stalled(hub.resolve(&f.repo, "ckpt_012").unwrap_err());
+    let other = f.server.commit("models/LLM360/Amber", "ckpt_012");
+    stalled(
+        hub.files(&f.repo, &Commit::parse(&other).unwrap())
+            .unwrap_err(),
+    );
+    stalled(hub.read(&f.repo, &f.commit(), &file, 0..1000).unwrap_err());
+    // Four of them, and each has its 600 milliseconds once, not once a try.
+    assert!(start.elapsed() < Duration::from_secs(4));
+}
+
+#[test]
+fn attack_a_download_that_trickles() {
+    let f = Fixture::new();
+    let hub = hurried(&f);
+    let file = f.file(&hub, "pytorch_model.bin");
+    let byte_by_byte = Fault::Trickle(1, Duration::from_millis(20));
+    f.server.misbehave("/resolve/", byte_by_byte, 2);
+    let error = hub
+        .fetch(&f.repo, &f.commit(), &file, &Unwatched)
+        .unwrap_err();
+    assert!(error.to_string().contains("bytes came in 300ms"), "{error}");
+    // Slow, for longer than the window, and moving: no fault.
+    let slow = Fault::Trickle(400_000, Duration::from_millis(100));
+    f.server.misbehave("/resolve/", slow, 1);
+    let start = Instant::now();
+    let path = hub.fetch(&f.repo, &f.commit(), &file, &Unwatched).unwrap();
+    assert_eq!(fs::read(path).unwrap(), weights());
+    assert!(start.elapsed() > Duration::from_millis(600));
+}
+
+/// One page a request, each in time, the whole never.
+#[test]
+fn attack_a_listing_of_slow_pages() {
+    let f = Fixture::with(None, 1);
+    let hub = Hub::new(Settings {
+        timeouts: glasswork_hub::Timeouts {
+            listing: Duration::from_millis(600),
+            ..fixture::timeouts()
+        },
+        ..f.settings()
+    })
+    .unwrap();
+    let slow = Fault::Trickle(1, Duration::from_millis(20));
+    f.server.misbehave("cursor=2", slow, 9);
+    let start = Instant::now();
+    let error = hub.files(&f.repo, &f.commit()).unwrap_err();
+    assert!(matches!(error, Error::Stalled { .. }), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn whether_a_repository_is_there_is_asked_without_keeping_anything() {
+    let f = Fixture::new();
+    let hub = f.hub();
+    let named = |kind, name: &str| Repo::parse(kind, name).unwrap();
+    assert!(hub.exists(&f.repo).unwrap());
+    let data = named(RepoKind::Dataset, "LLM360/AmberDatasets");
+    assert!(hub.exists(&data).unwrap());
+    assert!(
+        !hub.exists(&named(RepoKind::Model, "LLM360/AmberDatasets"))
+            .unwrap()
+    );
+    let closed = Fault::Status(403, vec![("X-Error-Code", "GatedRepo".into())]);
+    f.server.misbehave("/revision/main", closed, 1);
+    assert!(hub.exists(&f.repo).unwrap());
+    assert_eq!(f.written(), Vec::<String>::new());
+    assert!(matches!(
+        f.offline().exists(&f.repo),
+        Err(Error::NotCached { .. })
+    ));
 }
 
 #[test]

@@ -78,7 +78,19 @@ fn front_matter(yaml: &str, path: &str) -> Result<FrontMatter> {
         base_model: all("base_model"),
         language: all("language"),
         tags: all("tags"),
+        gate: gate(&value),
     })
+}
+
+/// The words of a gate.
+fn gate(front: &Value) -> String {
+    let prose = ["extra_gated_heading", "extra_gated_prompt"];
+    let prose = prose.iter().filter_map(|key| front.get(*key)?.as_str());
+    let fields = front.get("extra_gated_fields").and_then(Value::as_mapping);
+    let fields = fields.into_iter().flat_map(|fields| fields.keys());
+    let all = prose.chain(fields.filter_map(Value::as_str));
+    // As long as a front matter at most.
+    all.map(str::trim).collect::<Vec<_>>().join("\n")
 }
 
 /// A scalar as a person would read it.
@@ -229,6 +241,26 @@ mod tests {
             of_line(&line);
         }
         assert_eq!(near(&"あ".repeat(4000)).len(), 2046);
+    }
+
+    #[test]
+    fn what_a_gate_asks_to_agree_to_is_read() {
+        let text = "---\nlicense: mit\nextra_gated_heading: Ask\nextra_gated_prompt: >-\n  For research only.\nextra_gated_fields:\n  \
+            Name: text\n  I will use it for research only: checkbox\n---\n";
+        let (card, problem) = parse("README.md", text.as_bytes());
+        assert!(problem.is_none());
+        assert_eq!(
+            card.front_matter.gate,
+            "Ask\nFor research only.\nName\nI will use it for research only"
+        );
+        for hostile in [
+            "extra_gated_fields: 3",
+            "extra_gated_fields: [a]",
+            "extra_gated_prompt: {a: b}",
+        ] {
+            let (card, _) = parse("README.md", format!("---\n{hostile}\n---\n").as_bytes());
+            assert_eq!(card.front_matter.gate, "", "{hostile}");
+        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub(crate) fn parse(path: &str, bytes: &[u8], checkpoint: Option<&str>) -> Resul
         path: path.into(),
         checkpoint: checkpoint.map(str::to_owned),
         results,
+        shots: BTreeMap::new(),
     };
     let task = task_of(path);
     // A harness that writes "running…" where results come later leaves that when it dies.
@@ -64,12 +65,35 @@ pub(crate) fn parse(path: &str, bytes: &[u8], checkpoint: Option<&str>) -> Resul
         return Ok(each.collect());
     }
     match top.get("results") {
-        Some(Value::Object(results)) => Ok(vec![one(checkpoint, of_results(results, task))]),
+        Some(Value::Object(results)) => {
+            let results = of_results(results, task);
+            let shots = shots(&top, results.keys());
+            Ok(vec![Evaluation {
+                shots,
+                ..one(checkpoint, results)
+            }])
+        }
         Some(Value::Array(_)) => Err(fail("has `results` that are a list")),
         Some(other) => Ok(vec![one(checkpoint, alone(task, score(other)))]),
         None if looks_like_results(&top) => Ok(vec![one(checkpoint, of_results(&top, task))]),
         None => Err(fail("has no `results`")),
     }
+}
+
+/// Examples before each question: of each task (`n-shot`), or of all (`config.num_fewshot`, versions before 0.4).
+fn shots<'t>(
+    top: &Map<String, Value>,
+    tasks: impl Iterator<Item = &'t String>,
+) -> BTreeMap<String, u64> {
+    let each = top.get("n-shot");
+    let all = top
+        .get("config")
+        .and_then(|config| config.get("num_fewshot"));
+    let of = |task: &String| {
+        let own = each.and_then(|each| each.get(task)).or(all);
+        Some((task.clone(), own?.as_u64()?))
+    };
+    tasks.filter_map(of).collect()
 }
 
 /// `results` where an object has them, else itself.
@@ -237,6 +261,26 @@ mod tests {
             r#"{"results": {"arc_challenge": {"acc": 0.3, "acc_norm": null}}, "versions": {"arc_challenge": 0}, "config": {}}"#,
         );
         assert_eq!(old["arc_challenge"]["acc_norm"], Score::Missing);
+    }
+
+    #[test]
+    fn examples_are_counted_where_a_file_says_so() {
+        let shots = |text: &str| {
+            parse("x.json", text.as_bytes(), None)
+                .unwrap()
+                .remove(0)
+                .shots
+        };
+        let new = r#"{"results": {"arc": {"acc,none": 0.25}, "boolq": {"acc,none": 0.5}}, "n-shot": {"arc": 25}}"#;
+        assert_eq!(shots(new), BTreeMap::from([("arc".to_owned(), 25)]));
+        let old = r#"{"results": {"arc_challenge": {"acc": 0.3}}, "config": {"num_fewshot": 5}}"#;
+        assert_eq!(
+            shots(old),
+            BTreeMap::from([("arc_challenge".to_owned(), 5)])
+        );
+        let lies =
+            r#"{"results": {"arc": {"acc": 0.3}}, "config": {"num_fewshot": -1}, "n-shot": [3]}"#;
+        assert!(shots(lies).is_empty());
     }
 
     #[test]

@@ -2,13 +2,15 @@
 
 use crate::error::{Error, Result};
 use crate::headers::problem;
-use crate::inventory::{Inventory, Problem};
+use crate::inventory::{Evaluation, Inventory, Problem};
 use crate::limits::Limits;
 use crate::metrics::Log;
 use crate::store::Store;
 
 /// Bytes of small files of a publication, together: cards, licences, configurations, results, states of trainers.
 const MOST_BYTES: u64 = 256 << 20;
+/// Scores of all results together; each takes some hundred and fifty bytes.
+const MOST_SCORES: usize = 1 << 20;
 /// Values of all logs together.
 const MOST_POINTS: usize = 32 << 20;
 
@@ -19,6 +21,7 @@ pub(crate) struct Gathered {
     /// Bytes that may still be read.
     left: u64,
     points: usize,
+    scores: usize,
 }
 
 impl Gathered {
@@ -28,6 +31,7 @@ impl Gathered {
             limits,
             left: MOST_BYTES,
             points: 0,
+            scores: 0,
         }
     }
 
@@ -43,6 +47,27 @@ impl Gathered {
         let read = store.read_all(path, limit)?;
         self.left -= read.len() as u64;
         Ok(read)
+    }
+
+    /// Adds results, where there is room for them.
+    ///
+    /// # Errors
+    /// More scores than are kept.
+    pub(crate) fn add_results(&mut self, path: &str, found: Vec<Evaluation>) -> Result<()> {
+        let of_one =
+            |one: &Evaluation| 1 + one.results.values().map(|own| 1 + own.len()).sum::<usize>();
+        let scores: usize = found.iter().map(of_one).sum();
+        if scores > MOST_SCORES - self.scores {
+            return Err(Error::Content {
+                path: path.into(),
+                problem: format!(
+                    "was left out: results have more than {MOST_SCORES} scores together"
+                ),
+            });
+        }
+        self.scores += scores;
+        self.inventory.evaluations.extend(found);
+        Ok(())
     }
 
     /// Whether there is room for another log.
@@ -67,5 +92,37 @@ impl Gathered {
     /// Notes what is wrong with a file.
     pub(crate) fn told(&mut self, path: &str, reason: String) {
         self.inventory.problems.push(Problem::new(path, reason));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::inventory::Score;
+
+    #[test]
+    fn attack_results_of_millions_of_scores() {
+        let metrics = |count: usize| {
+            let one = |i| (format!("m{i}"), Score::Missing);
+            (0..count).map(one).collect::<BTreeMap<_, _>>()
+        };
+        let results = |count| {
+            vec![Evaluation {
+                results: BTreeMap::from([("task".to_owned(), metrics(count))]),
+                ..Evaluation::default()
+            }]
+        };
+        let mut gathered = Gathered::new(Limits::default());
+        let half = MOST_SCORES / 2 + 1;
+        gathered.add_results("a.json", results(half)).unwrap();
+        let told = gathered.add_results("b.json", results(half)).unwrap_err();
+        assert!(
+            told.to_string().contains("more than 1048576 scores"),
+            "{told}"
+        );
+        gathered.add_results("c.json", results(1000)).unwrap();
+        assert_eq!(gathered.inventory.evaluations.len(), 2);
     }
 }

@@ -15,6 +15,8 @@ use crate::store::{Store, StoredFile};
 
 /// Most tensors of a checkpoint: a hundred times those of the largest models.
 const MOST_TENSORS: usize = 1 << 18;
+/// Absent files of an index that are told one by one.
+const MOST_ABSENT: usize = 1000;
 
 /// The tensors of a checkpoint's files, by name, and what could not be read.
 ///
@@ -41,17 +43,22 @@ pub(crate) fn tensors(
         match found {
             Ok((tensors, problem)) => {
                 problems.extend(problem);
+                let mut again = None;
                 for tensor in tensors {
-                    if all.len() == MOST_TENSORS {
-                        break;
-                    }
                     if let Some(other) = all.get(&tensor.name) {
-                        let reason = format!("holds `{}`, as {} does", tensor.name, other.file);
-                        problems.push(Problem::new(&file.path, reason));
+                        again.get_or_insert_with(|| {
+                            format!("holds `{}`, as {} does", tensor.name, other.file)
+                        });
+                    } else if all.len() == MOST_TENSORS {
+                        again = Some(format!(
+                            "was not read to its end: the checkpoint has more than {MOST_TENSORS} tensors"
+                        ));
+                        break;
                     } else {
                         all.insert(tensor.name.clone(), tensor);
                     }
                 }
+                problems.extend(again.map(|reason| Problem::new(&file.path, reason)));
             }
             Err(error) => problems.push(problem(&file.path, &error)),
         }
@@ -120,6 +127,7 @@ fn needed(ranged: &Ranged<'_>, file: &StoredFile) -> Result<u64> {
         )));
     }
     let header = ranged.stretch(8..8 + length)?;
+    json::check_values(&header, &file.path)?;
     let header =
         canonical::parse_value(&header, "header").map_err(|error| fail(error.to_string()))?;
     let end = |entry: &Value| entry.get("data_offsets")?.get(1)?.as_u64();
@@ -187,8 +195,12 @@ fn against_index(
             first.get_or_insert((name, file));
         }
     }
-    for file in absent {
+    let more = absent.len().saturating_sub(MOST_ABSENT);
+    for file in absent.into_iter().take(MOST_ABSENT) {
         told(&file, format!("is named by {path} and is not there"));
+    }
+    if more > 0 {
+        told(path, format!("names {more} more files that are not there"));
     }
     if let Some((name, file)) = first {
         told(

@@ -10,8 +10,35 @@ use crate::error::{Error, Result};
 /// Longest document that is read.
 pub(crate) const MOST: u64 = canonical::MAX_DOCUMENT as u64;
 
-/// Parses a document strictly: no duplicate keys, no depth beyond 128. Python's `NaN` and `Infinity` become texts.
+/// Most values of a document; each takes up to two hundred bytes of memory. Sixteen mebibytes of a trainer's log have two
+/// thirds as many.
+pub(crate) const MOST_VALUES: usize = 1 << 20;
+
+/// Refuses a document of more than [`MOST_VALUES`] values, or names, before anything is made of them.
+pub(crate) fn check_values(bytes: &[u8], path: &str) -> Result<()> {
+    let (mut count, mut in_text, mut at) = (0_usize, false, 0);
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' => in_text = !in_text,
+            b'\\' if in_text => at += 1,
+            b',' | b'[' | b'{' if !in_text => count += 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    if count > MOST_VALUES {
+        return Err(Error::Content {
+            path: path.into(),
+            problem: format!("holds more than {MOST_VALUES} values; that many are read"),
+        });
+    }
+    Ok(())
+}
+
+/// Parses a document strictly: no duplicate keys, no depth beyond 128, at most [`MOST_VALUES`] values. Python's `NaN` and
+/// `Infinity` become texts.
 pub(crate) fn parse(bytes: &[u8], path: &str) -> Result<Value> {
+    check_values(bytes, path)?;
     canonical::parse_value(&quoted(bytes), path).map_err(|error| Error::Content {
         path: path.into(),
         problem: error.to_string(),
@@ -94,5 +121,22 @@ mod tests {
             assert!(parse(text, "x").is_err(), "{text:?}");
         }
         assert!(parse("[".repeat(100_000).as_bytes(), "x").is_err());
+    }
+
+    #[test]
+    fn attack_more_values_than_a_document_has() {
+        let list = |count: usize| format!("[0{}]", ",0".repeat(count - 1));
+        assert!(parse(list(MOST_VALUES - 1).as_bytes(), "x").is_ok());
+        for text in [
+            list(MOST_VALUES + 1),
+            "[]".repeat(MOST_VALUES + 1),
+            "{".repeat(MOST_VALUES + 1),
+        ] {
+            let told = parse(text.as_bytes(), "x").unwrap_err().to_string();
+            assert!(told.contains("more than 1048576 values"), "{told}");
+        }
+        // Within a text they are text.
+        let text = format!("\"\\\"{}\"", ",[{".repeat(MOST_VALUES));
+        assert!(parse(text.as_bytes(), "x").is_ok());
     }
 }

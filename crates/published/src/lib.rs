@@ -24,9 +24,11 @@ mod kinds;
 mod limits;
 mod metrics;
 mod names;
+mod pickles;
 mod place;
 mod publication;
 mod ranged;
+mod references;
 mod sample;
 mod store;
 mod survey;
@@ -35,9 +37,10 @@ mod values;
 pub use error::{Error, Result};
 pub use inventory::{
     Card, Checkpoint, DataFile, DataKind, DataSample, Evaluation, FrontMatter, Inventory, Layout,
-    LicenceFile, MetricKind, MetricSeries, Problem, Score, Tensor, TrainerState,
+    LicenceFile, MetricKind, MetricSeries, Pickle, Problem, Score, Tensor, TrainerState,
 };
 pub use limits::{Door, Limits};
 pub use place::Place;
 pub use publication::Publication;
+pub use references::{MOST_ASKED, References, ask_references};
 pub use store::{FolderStore, HubStore, MOST_FILES, Store, StoredFile};

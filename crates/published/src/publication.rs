@@ -12,6 +12,7 @@ use crate::headers;
 use crate::inventory::{Inventory, Layout, MetricSeries, Problem};
 use crate::limits::{Door, spread_in_pairs};
 use crate::names::{CheckpointName, Family};
+use crate::pickles::Looks;
 use crate::place::Place;
 use crate::store::{FolderStore, HubStore, Store, StoredFile};
 use crate::survey::Survey;
@@ -44,6 +45,7 @@ pub struct Publication {
     /// The store of each checkpoint of the inventory, and its index files.
     stores: Vec<Arc<dyn Store>>,
     indices: Vec<Vec<StoredFile>>,
+    looks: Looks,
 }
 
 impl Publication {
@@ -69,24 +71,32 @@ impl Publication {
             }
         };
         opened.order();
+        opened.tell_apart();
         let mut publication = Self {
             top,
             stores: opened.stores,
             indices: opened.indices,
             inventory: opened.gathered.inventory,
+            looks: Looks::default(),
         };
         publication.inventory.place = place.to_string();
         publication.number_main();
         publication.inventory.layout = publication.layout();
         drop_repeated_logs(&mut publication.inventory.metrics);
         let mut tensors = 0;
-        for checkpoint in spread_in_pairs(publication.stores.len(), door.limits.headers) {
+        // From the last on: that is what people load.
+        let chosen = spread_in_pairs(publication.stores.len(), door.limits.headers);
+        for checkpoint in chosen.into_iter().rev() {
             if tensors > MOST_TENSORS {
                 break;
             }
             publication.read_headers(checkpoint)?;
             tensors += publication.inventory.checkpoints[checkpoint].tensors.len();
         }
+        publication.look_elsewhere(match place {
+            Place::Folder(_) => None,
+            Place::Hub { revision, .. } => Some(revision.as_deref().unwrap_or(MAIN)),
+        });
         let problems = &mut publication.inventory.problems;
         problems.sort();
         problems.dedup();
@@ -128,8 +138,17 @@ impl Publication {
         let indices: Vec<&StoredFile> = self.indices[checkpoint].iter().collect();
         let (tensors, problems) = headers::tensors(store, &own.weights, &indices);
         own.tensors = tensors;
+        let (mut pickles, unread) = self.looks.at(store, own);
+        for pickle in &mut pickles {
+            pickle.revision.clone_from(&own.revision);
+        }
+        let known = &mut self.inventory.pickles;
+        known.retain(|one| pickles.iter().all(|new| !new.is_same_file(one)));
+        known.extend(pickles);
+        known.sort();
         let first = self.inventory.problems.len();
         self.inventory.problems.extend(problems);
+        self.inventory.problems.extend(unread);
         say_where(
             &mut self.inventory.problems[first..],
             own.revision.as_deref(),
@@ -137,6 +156,18 @@ impl Publication {
         self.inventory.problems.sort();
         self.inventory.problems.dedup();
         Ok(())
+    }
+
+    /// Looks into pickled files that belong to no checkpoint.
+    fn look_elsewhere(&mut self, revision: Option<&str>) {
+        let other = &self.inventory.other;
+        let (mut pickles, mut problems) = self.looks.elsewhere(self.top.as_ref(), other);
+        for pickle in &mut pickles {
+            pickle.revision = revision.map(str::to_owned);
+        }
+        say_where(&mut problems, revision);
+        self.inventory.pickles.extend(pickles);
+        self.inventory.problems.extend(problems);
     }
 
     /// At most `at_most` values of a tensor, in eight stretches evenly spread over it: the same places for every
@@ -363,6 +394,31 @@ impl Opened {
             }
         }
         Ok(top)
+    }
+
+    /// Checkpoints of one name, such as a branch's and a folder's, are called by where they lie.
+    fn tell_apart(&mut self) {
+        let checkpoints = &mut self.gathered.inventory.checkpoints;
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for one in checkpoints.iter() {
+            *counts.entry(one.name.clone()).or_default() += 1;
+        }
+        let mut told = Vec::new();
+        for one in checkpoints.iter_mut().filter(|one| counts[&one.name] > 1) {
+            let place = match (one.revision.as_deref(), one.folder.as_str()) {
+                (Some(revision), "") => revision.to_owned(),
+                (Some(revision), folder) => format!("{revision}/{folder}"),
+                (None, folder) => folder.to_owned(),
+            };
+            if !place.is_empty() && place != one.name {
+                let reason = format!("is named `{}`, as another checkpoint is", one.name);
+                told.push((place.clone(), reason));
+                one.name = place;
+            }
+        }
+        for (place, reason) in told {
+            self.gathered.told(&place, reason);
+        }
     }
 
     /// As training went; what has no such name, as `main`, last.

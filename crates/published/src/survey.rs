@@ -214,9 +214,10 @@ impl Survey {
             }
             let found = into
                 .read(store, &file.path, evaluation::MOST)
-                .and_then(|bytes| evaluation::parse(&file.path, &bytes, checkpoint.as_deref()));
+                .and_then(|bytes| evaluation::parse(&file.path, &bytes, checkpoint.as_deref()))
+                .and_then(|found| into.add_results(&file.path, found));
             match found {
-                Ok(found) => into.inventory.evaluations.extend(found),
+                Ok(()) => {}
                 Err(error) => {
                     into.failed(&file.path, &error);
                     into.inventory.other.push(file);

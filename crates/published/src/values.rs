@@ -41,6 +41,11 @@ pub(crate) fn sample(
         "BF16" => |b| f32::from_bits(u32::from(u16::from_le_bytes([b[0], b[1]])) << 16),
         "F16" => |b| half(u16::from_le_bytes([b[0], b[1]])),
         "F64" => |b| f64::from_le_bytes(*b.first_chunk().expect("eight bytes")) as f32,
+        narrow if narrow.starts_with('F') => {
+            return Err(fail(&format!(
+                "is {narrow}: numbers of fewer than 16 bits are not sampled"
+            )));
+        }
         _ => return Err(fail("is no tensor of floats")),
     };
     let size: u64 = match tensor.dtype.as_str() {

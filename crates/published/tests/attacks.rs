@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 
 use glasswork_published::{Door, Inventory, Place, Publication};
@@ -59,6 +60,88 @@ fn attack_a_pickle_that_would_execute() {
     let folder = folder(&[("config.json", b"{}"), ("pytorch_model.bin", &pickle)]);
     let inventory = look(folder.path());
     assert!(told(&inventory, "pytorch_model.bin").contains("could run code"));
+}
+
+/// What would run is told with its names wherever it hides, and also where safetensors lie beside.
+#[test]
+fn attack_names_in_every_kind_of_pickled_file() {
+    let call = b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00ls\x85R.";
+    let packed = archived(call, true);
+    let stored = archived(call, false);
+    let module = fs::read(fixture("../../../model/tests/torch/2.1.2-module.bin")).unwrap();
+    let plain = fs::read(fixture("../../../model/tests/torch/2.1.2.bin")).unwrap();
+    let folder = folder(&[
+        ("config.json", b"{}"),
+        ("model.safetensors", b"\x02\0\0\0\0\0\0\0{}"),
+        ("pytorch_model-00001-of-00003.bin", &packed),
+        ("pytorch_model-00002-of-00003.bin", &module),
+        ("pytorch_model-00003-of-00003.bin", &plain),
+        ("training_args.bin", call),
+        ("optimizer.pt", &stored),
+        ("notes/extra.pkl", &stored[..stored.len() - 30]),
+    ]);
+    let inventory = look(folder.path());
+    let found: Vec<_> = inventory
+        .pickles
+        .iter()
+        .map(|one| (one.path.as_str(), one.weights, one.names.join(" ")))
+        .collect();
+    let system = || "os.system".to_owned();
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert_eq!(found[0], ("optimizer.pt", false, system()));
+    assert_eq!(
+        found[1],
+        ("pytorch_model-00001-of-00003.bin", true, system())
+    );
+    assert!(found[2].1 && found[2].2.contains("torch.nn.modules.linear.Linear"));
+    assert_eq!(found[3], ("training_args.bin", false, system()));
+    assert!(inventory.pickles.iter().all(|one| one.beside_safetensors));
+    assert!(told(&inventory, "notes/extra.pkl").contains("damaged zip archive"));
+}
+
+#[test]
+fn attack_a_pickle_that_unpacks_without_end() {
+    let bomb = archived(&vec![b'N'; 64 << 20], true);
+    assert!(bomb.len() < 100_000);
+    let folder = folder(&[("config.json", b"{}"), ("optimizer.pt", &bomb)]);
+    // One that is not packed, and goes on and on.
+    fs::write(folder.path().join("notes.pkl"), vec![b'N'; 3 << 20]).unwrap();
+    let inventory = look(folder.path());
+    assert!(told(&inventory, "notes.pkl").contains("looked into for 1048576 bytes"));
+    assert!(told(&inventory, "optimizer.pt").contains("unpacks to more than 1048576 bytes"));
+}
+
+/// An archive with one entry, `a/data.pkl`.
+fn archived(pickle: &[u8], packed: bool) -> Vec<u8> {
+    let mut encoder =
+        flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(pickle).unwrap();
+    let deflated = encoder.finish().unwrap();
+    let (method, bytes) = match packed {
+        true => (8_u8, &deflated[..]),
+        false => (0, pickle),
+    };
+    let name = b"a/data.pkl";
+    let head = [
+        &[0, 0, method, 0, 0, 0, 0, 0, 0, 0, 0, 0][..],
+        &(bytes.len() as u32).to_le_bytes(),
+        &(pickle.len() as u32).to_le_bytes(),
+        &(name.len() as u16).to_le_bytes(),
+        &[0, 0],
+    ]
+    .concat();
+    let local = [b"PK\x03\x04\x14\0", &head[..], name, bytes].concat();
+    let entry = [b"PK\x01\x02\x14\0\x14\0", &head[..], &[0; 14], name].concat();
+    let (at, long) = (local.len() as u32, entry.len() as u32);
+    [
+        &local[..],
+        &entry,
+        b"PK\x05\x06\0\0\0\0\x01\0\x01\0",
+        &long.to_le_bytes(),
+        &at.to_le_bytes(),
+        &[0, 0],
+    ]
+    .concat()
 }
 
 #[test]
@@ -245,4 +328,67 @@ fn a_folder_that_is_none_and_an_empty_one() {
     assert!(hint.contains("hf:owner/name"));
     let inventory = look(folder(&[]).path());
     assert!(inventory.checkpoints.is_empty() && inventory.problems.is_empty());
+}
+
+/// A header of millions of tensors, and an index of as many files: the bound stands in what is told, and little is kept.
+#[test]
+fn attack_headers_and_indices_of_millions_of_entries() {
+    let header = format!(
+        "{{{}}}",
+        "\"a\":[],".repeat(1_500_000).trim_end_matches(',')
+    );
+    let file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+    let files: String = (0..3000)
+        .map(|i| format!("\"t{i}\": \"f{i}.safetensors\","))
+        .collect();
+    let index = format!("{{\"weight_map\": {{{}}}}}", files.trim_end_matches(','));
+    let folder = folder(&[
+        ("config.json", b"{}"),
+        ("model.safetensors", &file),
+        ("model.safetensors.index.json", index.as_bytes()),
+    ]);
+    let inventory = look(folder.path());
+    assert!(told(&inventory, "model.safetensors").contains("more than 1048576 values"));
+    assert!(told(&inventory, "model.safetensors.index.json").contains("names 2000 more files"));
+    assert_eq!(inventory.problems.len(), 1002);
+}
+
+#[test]
+fn weights_of_fewer_than_sixteen_bits_are_listed_and_not_sampled() {
+    let header = r#"{"a.weight":{"dtype":"F8_E4M3","shape":[4,2],"data_offsets":[0,8]},"a.scale":{"dtype":"F8_E8M0","shape":[4],"data_offsets":[8,12]},"b.weight":{"dtype":"F4","shape":[4,2],"data_offsets":[12,16]}}"#;
+    let file = [
+        &(header.len() as u64).to_le_bytes()[..],
+        header.as_bytes(),
+        &[0; 16],
+    ]
+    .concat();
+    let folder = folder(&[("config.json", b"{}"), ("model.safetensors", &file)]);
+    let publication =
+        Publication::open(&Place::Folder(folder.path().into()), &Door::default()).unwrap();
+    let inventory = publication.inventory();
+    assert_eq!(inventory.problems, []);
+    let types: Vec<_> = inventory.checkpoints[0]
+        .tensors
+        .iter()
+        .map(|one| one.dtype.as_str())
+        .collect();
+    assert_eq!(types, ["F8_E8M0", "F8_E4M3", "F4"]);
+    let told = publication
+        .sample(0, "a.weight", 4)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        told.contains("is F8_E4M3: numbers of fewer than 16 bits are not sampled"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_table_without_steps_says_what_to_do() {
+    let folder = folder(&[
+        ("config.json", b"{}"),
+        ("metrics.csv", b"epoch,loss\n1,2.5\n"),
+    ]);
+    let inventory = look(folder.path());
+    assert!(told(&inventory, "metrics.csv").contains("call the one that counts updates `step`"));
 }

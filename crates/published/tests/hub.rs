@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use glasswork_hub::{Hub, Settings, Timeouts};
-use glasswork_published::{Door, Error, Layout, Limits, Place, Publication};
+use glasswork_published::{
+    Door, Error, Layout, Limits, MOST_ASKED, Place, Publication, ask_references,
+};
 use server::{Fault, Server};
 use tempfile::TempDir;
 
@@ -57,6 +59,8 @@ impl Published {
             connect: Duration::from_secs(5),
             silence: Duration::from_secs(3),
             small_answer: Duration::from_secs(5),
+            listing: Duration::from_secs(5),
+            window: Duration::from_secs(3),
             retries: 1,
             pause: Duration::from_millis(2),
             longest_pause: Duration::from_secs(1),
@@ -296,4 +300,129 @@ fn attack_a_server_that_lies_about_one_revision_is_told_and_the_rest_is_read() {
         // With a number missing, nobody knows which one `main` is.
         assert_eq!(inventory.checkpoints[2].chunk, None);
     }
+}
+
+/// Repositories, each with one file at `main`, and what a card at `o/model` says.
+fn named(repositories: &[&str], card: &str) -> Published {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    let put = |path: PathBuf, text: &str| {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    for name in repositories {
+        put(root.join(name).join("main/config.json"), "{}");
+    }
+    put(root.join("models/o/model/main/README.md"), card);
+    let server = Server::start(&root);
+    Published { server, folder }
+}
+
+#[test]
+fn references_to_the_hub_are_asked_for_and_no_others() {
+    let card = "---\ndatasets: [o/data, o/gone, c4]\nbase_model: o/base\n---\n\
+        [a](https://huggingface.co/o/base/blob/main/config.json) [b](https://huggingface.co/datasets/o/lost) \
+        [c](https://example.org/paper) [d](data/x.json) [e](https://huggingface.co/o/model/tree/main)\n";
+    let published = named(&["datasets/o/data", "models/o/base"], card);
+    let door = published.door(false);
+    let publication = Publication::open(&place("hf:o/model"), &door).unwrap();
+    let before = published.server.seen().len();
+    let hub = door.hub.as_ref().unwrap();
+    let found = ask_references(publication.inventory(), hub);
+    let answers: Vec<_> = found
+        .reachable
+        .iter()
+        .map(|(name, there)| (name.as_str(), *there))
+        .collect();
+    assert_eq!(
+        answers,
+        [
+            ("https://huggingface.co/datasets/o/lost", false),
+            ("https://huggingface.co/o/base/blob/main/config.json", true),
+            ("o/base", true),
+            ("o/data", true),
+            ("o/gone", false),
+        ]
+    );
+    let unasked: Vec<_> = found
+        .unasked
+        .iter()
+        .map(|(name, why)| (name.as_str(), *why))
+        .collect();
+    assert_eq!(
+        unasked,
+        [
+            ("c4", "it is no name of a repository"),
+            (
+                "https://example.org/paper",
+                "it lies on another host than the Hub"
+            ),
+        ]
+    );
+    // Four repositories, a request each: one of them is named twice.
+    assert_eq!(published.server.seen().len() - before, 4);
+    let offline = published.door(true);
+    let found = ask_references(publication.inventory(), offline.hub.as_ref().unwrap());
+    assert!(found.reachable.is_empty());
+    assert_eq!(found.unasked["o/data"], "no connection is opened");
+}
+
+#[test]
+fn attack_a_card_of_a_thousand_references() {
+    let names: String = (0..1000).map(|i| format!("- o/data{i}\n")).collect();
+    let published = named(&[], &format!("---\ndatasets:\n{names}---\n"));
+    let door = published.door(false);
+    let publication = Publication::open(&place("hf:o/model"), &door).unwrap();
+    let before = published.server.seen().len();
+    let found = ask_references(publication.inventory(), door.hub.as_ref().unwrap());
+    assert_eq!(published.server.seen().len() - before, MOST_ASKED);
+    assert_eq!(found.reachable.len(), MOST_ASKED);
+    assert_eq!(
+        found.unasked.len(),
+        publication.inventory().cards[0].front_matter.datasets.len() - MOST_ASKED
+    );
+    // A Hub that is down is not asked a second time.
+    published
+        .server
+        .misbehave("/revision/main", Fault::Status(500, vec![]), 100);
+    let before = published.server.seen().len();
+    let found = ask_references(publication.inventory(), door.hub.as_ref().unwrap());
+    assert!(found.reachable.is_empty());
+    assert_eq!(found.unasked["o/data0"], "the Hub did not answer");
+    assert!(published.server.seen().len() - before <= 2);
+}
+
+#[test]
+fn a_branch_and_a_folder_of_one_name_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    for at in ["ckpt_001", "main/ckpt_001", "main/ckpt_002"] {
+        let at = root.join("models/o/model").join(at);
+        fs::create_dir_all(&at).unwrap();
+        fs::write(at.join("config.json"), "{}").unwrap();
+        fs::write(at.join("model.safetensors"), b"\x02\0\0\0\0\0\0\0{}").unwrap();
+    }
+    let server = Server::start(&root);
+    let published = Published { server, folder };
+    let publication = Publication::open(&place("hf:o/model"), &published.door(false)).unwrap();
+    let inventory = publication.inventory();
+    let names: Vec<_> = inventory
+        .checkpoints
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(names, ["ckpt_001", "main/ckpt_001", "ckpt_002"]);
+    assert_eq!(inventory.checkpoints[1].chunk, Some(1));
+    let told: Vec<_> = inventory
+        .problems
+        .iter()
+        .map(|one| (one.path.as_str(), one.reason.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [(
+            "main/ckpt_001",
+            "is named `ckpt_001`, as another checkpoint is"
+        )]
+    );
 }

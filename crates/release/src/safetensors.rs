@@ -42,17 +42,50 @@ pub enum Dtype {
     U64,
     I64,
     F64,
+    /// A complex number of two `F32`. This and what follows is listed; nothing here computes with it.
+    C64,
+    #[serde(rename = "F8_E4M3")]
+    F8E4m3,
+    #[serde(rename = "F8_E5M2")]
+    F8E5m2,
+    /// An exponent alone: the scale of a block.
+    #[serde(rename = "F8_E8M0")]
+    F8E8m0,
+    #[serde(rename = "F8_E4M3FNUZ")]
+    F8E4m3Fnuz,
+    #[serde(rename = "F8_E5M2FNUZ")]
+    F8E5m2Fnuz,
+    #[serde(rename = "F6_E2M3")]
+    F6E2m3,
+    #[serde(rename = "F6_E3M2")]
+    F6E3m2,
+    F4,
 }
 
 impl Dtype {
-    /// Bytes per element.
+    /// Bytes per element; 1 for the types of less than a byte, whose elements lie closer.
     #[must_use]
     pub fn size(self) -> usize {
+        self.bits().div_ceil(8)
+    }
+
+    /// Bits per element.
+    #[must_use]
+    pub fn bits(self) -> usize {
         match self {
-            Self::Bool | Self::U8 | Self::I8 => 1,
-            Self::U16 | Self::I16 | Self::F16 | Self::Bf16 => 2,
-            Self::U32 | Self::I32 | Self::F32 => 4,
-            Self::U64 | Self::I64 | Self::F64 => 8,
+            Self::F4 => 4,
+            Self::F6E2m3 | Self::F6E3m2 => 6,
+            Self::Bool
+            | Self::U8
+            | Self::I8
+            | Self::F8E4m3
+            | Self::F8E5m2
+            | Self::F8E8m0
+            | Self::F8E4m3Fnuz
+            | Self::F8E5m2Fnuz => 8,
+            Self::U16 | Self::I16 | Self::F16 | Self::Bf16 => 16,
+            Self::U32 | Self::I32 | Self::F32 => 32,
+            Self::U64 | Self::I64 | Self::F64 | Self::C64 => 64,
         }
     }
 
@@ -73,15 +106,28 @@ impl Dtype {
             Self::U64 => "U64",
             Self::I64 => "I64",
             Self::F64 => "F64",
+            Self::C64 => "C64",
+            Self::F8E4m3 => "F8_E4M3",
+            Self::F8E5m2 => "F8_E5M2",
+            Self::F8E8m0 => "F8_E8M0",
+            Self::F8E4m3Fnuz => "F8_E4M3FNUZ",
+            Self::F8E5m2Fnuz => "F8_E5M2FNUZ",
+            Self::F6E2m3 => "F6_E2M3",
+            Self::F6E3m2 => "F6_E3M2",
+            Self::F4 => "F4",
         }
     }
 
-    /// Bytes of a tensor of this shape; `None` when they do not fit in a u64.
+    /// Bytes of a tensor of this shape; `None` when they do not fit in a u64, or are no whole bytes.
     #[must_use]
     pub fn bytes(self, shape: &[u64]) -> Option<u64> {
-        shape
-            .iter()
-            .try_fold(self.size() as u64, |bytes, &d| bytes.checked_mul(d))
+        let times = |unit: u64| shape.iter().try_fold(unit, |all, &d| all.checked_mul(d));
+        match self.bits() as u64 {
+            bits if bits % 8 == 0 => times(bits / 8),
+            bits => times(bits)
+                .filter(|bits| bits % 8 == 0)
+                .map(|bits| bits / 8),
+        }
     }
 }
 
@@ -432,10 +478,12 @@ fn parse_header(header: &[u8], body: u64, path: &Path) -> Result<Entries> {
                 format!("has {} dimensions; at most 8 are allowed", raw.shape.len()),
             ));
         }
-        let bytes = raw
-            .dtype
-            .bytes(&raw.shape)
-            .ok_or_else(|| fail_at(&name, format!("shape {:?} overflows", raw.shape)))?;
+        let bytes = raw.dtype.bytes(&raw.shape).ok_or_else(|| {
+            fail_at(
+                &name,
+                format!("shape {:?} overflows, or is no whole bytes", raw.shape),
+            )
+        })?;
         if end.checked_sub(start) != Some(bytes) {
             return Err(fail_at(
                 &name,
@@ -488,4 +536,58 @@ fn parse_header(header: &[u8], body: u64, path: &Path) -> Result<Entries> {
         )));
     }
     Ok((tensors, metadata))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of one tensor of so many bytes.
+    fn file(dtype: &str, shape: &[u64], bytes: usize) -> Vec<u8> {
+        let header = format!(
+            "{{\"a\":{{\"dtype\":\"{dtype}\",\"shape\":{shape:?},\"data_offsets\":[0,{bytes}]}}}}"
+        );
+        [
+            &(header.len() as u64).to_le_bytes()[..],
+            header.as_bytes(),
+            &vec![0; bytes],
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn narrow_types_are_listed_and_never_read_as_f32() {
+        for (name, shape, bytes) in [
+            ("F8_E4M3", [3, 5], 15),
+            ("F8_E5M2", [3, 5], 15),
+            ("F8_E8M0", [3, 5], 15),
+            ("F8_E4M3FNUZ", [3, 5], 15),
+            ("F8_E5M2FNUZ", [3, 5], 15),
+            ("F6_E2M3", [4, 2], 6),
+            ("F6_E3M2", [4, 2], 6),
+            ("F4", [3, 2], 3),
+            ("C64", [1, 2], 16),
+        ] {
+            let read = |bytes| SafeTensors::from_bytes(Path::new("x"), bytes);
+            let tensors = read(file(name, &shape, bytes)).expect("is sound");
+            let info = tensors.info("a").expect("is there");
+            assert_eq!((info.dtype.name(), &info.shape[..]), (name, &shape[..]));
+            let refused = tensors.f32("a").expect_err("is no F32").to_string();
+            assert!(
+                refused.contains(&format!("is {name}, not F32")),
+                "{refused}"
+            );
+            assert!(read(file(name, &shape, bytes + 1)).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn attack_narrow_tensors_of_no_whole_bytes_or_beyond_all_sizes() {
+        assert_eq!(Dtype::F4.bytes(&[3]), None);
+        assert_eq!(Dtype::F6E2m3.bytes(&[2, 3]), None);
+        assert_eq!(Dtype::F4.bytes(&[u64::MAX]), None);
+        assert_eq!(Dtype::F4.bytes(&[0]), Some(0));
+        let half = SafeTensors::from_bytes(Path::new("x"), file("F4", &[3], 1));
+        assert!(half.is_err_and(|error| error.to_string().contains("no whole bytes")));
+    }
 }

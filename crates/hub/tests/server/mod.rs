@@ -30,6 +30,8 @@ pub enum Fault {
     CutAfter(u64),
     /// The right headers, then so many bytes, then silence.
     StallAfter(u64),
+    /// The right headers, then so many bytes at a time with a pause after each; of a listing, blanks without end.
+    Trickle(usize, Duration),
     /// A `Content-Length` that is off by so much, with a body to match.
     Longer(i64),
     /// No length, and a body without an end.
@@ -310,6 +312,20 @@ fn serve(state: &State, mut stream: TcpStream) -> std::io::Result<()> {
             head(&mut stream, 200, &headers)?;
             return stream.write_all(body);
         }
+        Some(Fault::Trickle(bytes, pause)) if path.starts_with("/api/") => {
+            let headers = [
+                ("Content-Type", "application/json".into()),
+                ("Content-Length", "1000000".into()),
+            ];
+            head(&mut stream, 200, &headers)?;
+            return trickle(
+                state,
+                &mut std::io::repeat(b' '),
+                &mut stream,
+                *bytes,
+                *pause,
+            );
+        }
         _ => {}
     }
     let (path, query) = path.split_once('?').unwrap_or((&path, ""));
@@ -343,6 +359,25 @@ fn serve(state: &State, mut stream: TcpStream) -> std::io::Result<()> {
         }
         _ => missing(&mut stream, "EntryNotFound"),
     }
+}
+
+fn trickle(
+    state: &State,
+    from: &mut dyn Read,
+    to: &mut TcpStream,
+    bytes: usize,
+    pause: Duration,
+) -> std::io::Result<()> {
+    let mut chunk = vec![0; bytes];
+    while !state.stopped.load(Ordering::SeqCst) {
+        let n = from.read(&mut chunk)?;
+        if n == 0 {
+            return Ok(());
+        }
+        to.write_all(&chunk[..n])?;
+        std::thread::sleep(pause);
+    }
+    Ok(())
 }
 
 fn take_fault(state: &State, path: &str) -> Option<Fault> {
@@ -592,6 +627,7 @@ fn content(
             }
             Ok(())
         }
+        Some(Fault::Trickle(bytes, pause)) => trickle(state, &mut body, &mut stream, bytes, pause),
         Some(Fault::Longer(by)) if by < 0 => {
             std::io::copy(&mut body.take(said), &mut stream).map(drop)
         }

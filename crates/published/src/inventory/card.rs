@@ -34,6 +34,10 @@ pub struct FrontMatter {
     pub language: Vec<String>,
     /// `tags`.
     pub tags: Vec<String>,
+    /// What a reader must agree to before the Hub hands out files: `extra_gated_heading`, `extra_gated_prompt` and the names of
+    /// `extra_gated_fields`, one below the other. Empty where there is no gate.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub gate: String,
 }
 
 /// A file `LICENSE`, `NOTICE` or of a similar name.

@@ -14,6 +14,9 @@ pub struct Evaluation {
     pub checkpoint: Option<String>,
     /// Scores by task and metric, named as in the file (`acc_norm`, `acc_norm,none`).
     pub results: BTreeMap<String, BTreeMap<String, Score>>,
+    /// Examples before each question, by task, where the file says so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shots: BTreeMap<String, u64>,
 }
 
 /// One score. What is not there is never zero.

@@ -5,12 +5,14 @@ mod checkpoint;
 mod data;
 mod evaluation;
 mod metrics;
+mod pickle;
 
 pub use card::{Card, FrontMatter, LicenceFile};
 pub use checkpoint::{Checkpoint, Tensor, TrainerState};
 pub use data::{DataFile, DataKind, DataSample};
 pub use evaluation::{Evaluation, Score};
 pub use metrics::{MetricKind, MetricSeries};
+pub use pickle::Pickle;
 
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +74,9 @@ pub struct Inventory {
     pub licences: Vec<LicenceFile>,
     /// Files that are none of these and belong to no checkpoint: figures, reports, samples.
     pub other: Vec<StoredFile>,
+    /// Pickled files that name more than tensors need, of the checkpoints whose headers were read.
+    #[serde(default)]
+    pub pickles: Vec<Pickle>,
     /// What could not be read.
     pub problems: Vec<Problem>,
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::rows::Series;
-use super::{Log, MOST, MOST_KEYS, number, step, step_key};
+use super::{Log, MOST, MOST_KEYS, MOST_LINE, STEPS, number, step, step_key};
 use crate::error::{Error, Result};
 
 pub(super) fn read(path: &str, local: &Path) -> Result<Log> {
@@ -18,10 +18,16 @@ pub(super) fn read(path: &str, local: &Path) -> Result<Log> {
         path: local.into(),
         source,
     })?;
+    // A line of commas takes eight bytes of memory each: what may be read is renewed line by line.
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)
-        .from_reader(file.take(MOST));
+        .from_reader(file.take(MOST_LINE));
     let bad = |error: csv::Error| fail(format!("is no CSV: {error}"));
+    let too_long = |line: u64| fail(format!("line {line} has more than {MOST_LINE} bytes"));
+    reader.byte_headers().map_err(bad)?;
+    if reader.get_ref().limit() == 0 {
+        return Err(too_long(1));
+    }
     let keys = reader.byte_headers().map_err(bad)?;
     if keys.len() > MOST_KEYS {
         return Err(fail(format!(
@@ -39,7 +45,10 @@ pub(super) fn read(path: &str, local: &Path) -> Result<Log> {
         })
         .collect();
     let Some(step_key) = step_key(keys.iter().map(String::as_str)) else {
-        return Err(fail("has no column of steps".into()));
+        return Err(fail(format!(
+            "has no column of steps: call the one that counts updates `step` (known are {})",
+            STEPS.join(", ")
+        )));
     };
     let step_at = keys
         .iter()
@@ -49,7 +58,14 @@ pub(super) fn read(path: &str, local: &Path) -> Result<Log> {
     // Columns of texts are no series; a text in a column of numbers is odd.
     let mut numeric = vec![false; keys.len()];
     let mut record = csv::ByteRecord::new();
-    while reader.read_byte_record(&mut record).map_err(bad)? {
+    loop {
+        reader.get_mut().set_limit(MOST_LINE);
+        if reader.position().byte() > MOST || !reader.read_byte_record(&mut record).map_err(bad)? {
+            break;
+        }
+        if reader.get_ref().limit() == 0 {
+            return Err(too_long(reader.position().line()));
+        }
         let text = |at: usize| {
             record
                 .get(at)

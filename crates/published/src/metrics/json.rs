@@ -7,13 +7,10 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::rows::Series;
-use super::{Log, MOST, step, step_key};
+use super::{Log, MOST, MOST_LINE, step, step_key};
 use crate::error::{Error, Result};
 use crate::inventory::TrainerState;
 use crate::json;
-
-/// Longest line.
-const MOST_LINE: u64 = 1 << 20;
 
 pub(super) fn lines(path: &str, local: &Path) -> Result<Log> {
     let io = |source| Error::Io {

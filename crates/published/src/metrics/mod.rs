@@ -14,8 +14,11 @@ use crate::inventory::{MetricKind, MetricSeries, TrainerState};
 pub(crate) const MOST: u64 = 256 << 20;
 /// Points of one log, of all keys together: a million steps of sixteen keys.
 const MOST_POINTS: usize = 16 << 20;
-/// Keys of one log.
+/// Keys of one log, and bytes of one.
 const MOST_KEYS: usize = 512;
+const MOST_KEY: usize = 256;
+/// Longest line.
+const MOST_LINE: u64 = 1 << 20;
 /// Names of the step, as loggers write them, in the order in which they are believed.
 const STEPS: [&str; 9] = [
     "step",
@@ -246,6 +249,28 @@ mod tests {
     fn attack_logs() {
         let wide: String = (0..100_000).map(|i| format!("c{i},")).collect();
         assert!(log("m.csv", &format!("{wide}step\n")).is_err());
+        // The bound stands in the error, and no more than a line is ever held.
+        let commas = ",".repeat(3 << 20);
+        for text in [
+            format!("step{commas}\n1,2\n"),
+            format!("step,loss\n1,2\n{commas}\n"),
+            format!("a,\"x\n\"{commas}\n"),
+        ] {
+            let told = log("m.csv", &text).unwrap_err().to_string();
+            assert!(told.contains("has more than 1048576 bytes"), "{told}");
+        }
+        let keys: String = (0..2 * MOST_KEYS)
+            .map(|i| format!(", \"k{i}\": 1"))
+            .collect();
+        let found = log("m.jsonl", &format!("{{\"step\": 1{keys}}}\n")).unwrap();
+        assert_eq!(found.series.len(), MOST_KEYS);
+        assert!(found.problem.unwrap().contains("more than 512 keys"));
+        let long = format!(
+            "{{\"step\": 1, \"loss\": 2, \"{}\": 3}}\n",
+            "k".repeat(MOST_KEY + 1)
+        );
+        let found = log("m.jsonl", &long).unwrap();
+        assert_eq!((found.series.len(), found.problem.is_some()), (1, true));
         let quote = format!("step,loss\n1,\"{}", "x".repeat(1 << 20));
         assert!(log("m.csv", &quote).is_err_and(|e| e.to_string().contains("no numbers")));
         for step in ["-1", "1e300", "0.5", "NaN", "99999999999999999999"] {

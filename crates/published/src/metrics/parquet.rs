@@ -16,8 +16,10 @@ use super::rows::Series;
 use super::{Log, MOST, MOST_KEYS, MOST_POINTS, step, step_key};
 use crate::error::{Error, Result};
 
-/// Longest footer that is read.
-const MOST_FOOTER: u64 = 16 << 20;
+/// Longest footer that is read: a few dozen bytes of it become hundreds.
+const MOST_FOOTER: u64 = 4 << 20;
+/// Columns, and groups of them, that a footer may describe.
+const MOST_COLUMNS: u64 = 4096;
 /// Rows that are decoded at once.
 const ROWS: usize = 1024;
 
@@ -44,9 +46,51 @@ pub(super) fn read(path: &str, local: &Path) -> Result<Log> {
     if tail[4..] != *b"PAR1" || footer > MOST_FOOTER.min(length - 12) {
         return Err(fail("does not end as a Parquet file".into()));
     }
+    let mut begin = vec![0; (footer as usize).min(32)];
+    file.seek(SeekFrom::End(-8 - footer as i64)).map_err(io)?;
+    file.read_exact(&mut begin).map_err(io)?;
+    match columns(&begin) {
+        None => return Err(fail("has a footer that is no Parquet file's".into())),
+        Some(count) if count > MOST_COLUMNS => {
+            return Err(fail(format!(
+                "has {count} columns and groups; at most {MOST_COLUMNS} are read"
+            )));
+        }
+        Some(_) => {}
+    }
     // The library is written against malformed files, but its decoders have panicked on some.
     catch_unwind(AssertUnwindSafe(|| decode(path, file)))
         .unwrap_or_else(|_| Err(fail("cannot be decoded: it is malformed".into())))
+}
+
+/// How many elements the schema of a footer has, without taking memory for them. A footer begins with its version and the list of
+/// its schema (Parquet's `FileMetaData`, in Thrift's compact protocol).
+fn columns(footer: &[u8]) -> Option<u64> {
+    let mut bytes = footer.iter().copied();
+    let number = |bytes: &mut dyn Iterator<Item = u8>| {
+        let mut value = 0_u64;
+        for shift in (0..35).step_by(7) {
+            let byte = bytes.next()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    };
+    // Field 1, an i32; field 2, a list of structures.
+    if bytes.next()? != 0x15 {
+        return None;
+    }
+    number(&mut bytes)?;
+    if bytes.next()? != 0x19 {
+        return None;
+    }
+    match bytes.next()? {
+        0xfc => number(&mut bytes),
+        short if short & 0x0f == 0x0c => Some(u64::from(short >> 4)),
+        _ => None,
+    }
 }
 
 fn decode(path: &str, file: File) -> Result<Log> {
@@ -128,5 +172,40 @@ fn numbers(column: &ArrayRef) -> Vec<Option<f64>> {
         DataType::UInt64 => of!(UInt64Type),
         DataType::UInt32 => of!(UInt32Type),
         _ => vec![None; column.len()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attack_a_footer_of_more_columns_than_a_log_has() {
+        // Version 1, then a list of so many structures.
+        let footer = |head: &[u8]| [&[0x15, 0x02, 0x19][..], head].concat();
+        assert_eq!(columns(&footer(&[0x5c])), Some(5));
+        assert_eq!(
+            columns(&footer(&[0xfc, 0x80, 0x80, 0x80, 0x01])),
+            Some(1 << 21)
+        );
+        for other in [
+            &[][..],
+            &[0x15],
+            &[0x29, 0],
+            &[0x15, 0x02, 0x19, 0x58],
+            &[0x15, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+        ] {
+            assert_eq!(columns(other), None, "{other:?}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let local = folder.path().join("log.parquet");
+        let footer = [footer(&[0xfc, 0x80, 0x80, 0x80, 0x01]), vec![0; 40]].concat();
+        let length = (footer.len() as u32).to_le_bytes();
+        std::fs::write(&local, [b"PAR1", &footer[..], &length, b"PAR1"].concat()).unwrap();
+        let told = read("log.parquet", &local).unwrap_err().to_string();
+        assert!(
+            told.contains("has 2097152 columns and groups; at most 4096"),
+            "{told}"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Log, MOST_KEYS, MOST_POINTS, kind};
+use super::{Log, MOST_KEY, MOST_KEYS, MOST_POINTS, kind};
 use crate::error::{Error, Result};
 use crate::inventory::MetricSeries;
 
@@ -11,6 +11,8 @@ use crate::inventory::MetricSeries;
 pub(super) struct Series {
     by_key: BTreeMap<String, Vec<(u64, f64)>>,
     points: usize,
+    /// Whether a key came that there is no room for.
+    more_keys: bool,
     /// Values where a number is due that are none.
     odd: u64,
 }
@@ -22,7 +24,12 @@ impl Series {
             return false;
         }
         if !self.by_key.contains_key(key) {
+            if key.len() > MOST_KEY {
+                self.odd();
+                return true;
+            }
             if self.by_key.len() == MOST_KEYS {
+                self.more_keys = true;
                 return true;
             }
             self.by_key.insert(key.to_owned(), Vec::new());
@@ -49,6 +56,10 @@ impl Series {
         let problem = if self.points == MOST_POINTS {
             Some(format!(
                 "has more than {MOST_POINTS} values; the first ones were read"
+            ))
+        } else if self.more_keys {
+            Some(format!(
+                "has more than {MOST_KEYS} keys; the first ones were read"
             ))
         } else if self.odd > 0 {
             Some(format!("holds {} values that are no numbers", self.odd))
