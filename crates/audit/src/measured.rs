@@ -148,8 +148,8 @@ pub enum BenchmarkScore {
     Scored {
         /// The score.
         value: f64,
-        /// The interval.
-        interval: (f64, f64),
+        /// The interval; `None` where the metric has no standard error.
+        interval: Option<(f64, f64)>,
     },
     /// Not looked at, and why.
     Missing {
@@ -185,6 +185,10 @@ pub struct OwnDocuments {
     pub contained: u64,
     /// Share of the documents' stretches of 13 words that the sampled training data holds; `None` where that is unknown.
     pub overlap: Option<f64>,
+    /// Bytes of training data that were looked through for that, of all that is published: nothing found in little is
+    /// not nothing.
+    #[serde(default)]
+    pub overlap_sampled: Option<(u64, u64)>,
 }
 
 #[cfg(test)]

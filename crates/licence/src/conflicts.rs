@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::catalogue::{Class, Duty, Licence, Trigger};
-use crate::reading::{Origin, Reading};
+use crate::reading::{Origin, Reading, text_of};
 use crate::sheet::{IntendedUse, is_code};
 use crate::words::{Words, words};
 
@@ -24,7 +24,7 @@ pub enum State {
 /// One side of a conflict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Party {
-    /// `model`, `licence file`, `base model NAME`, `source NAME`, `intended use`.
+    /// `model`, `licence file`, `card text`, `base model NAME`, `source NAME`, `intended use`.
     pub who: String,
     /// Its expression, or what it states.
     pub licence: String,
@@ -60,6 +60,8 @@ pub struct Statements {
     pub bases: Vec<(String, Reading)>,
     /// Data that it was trained on.
     pub sources: Vec<(String, Reading)>,
+    /// Sentences of its cards that close a use, as [`restrictions`](crate::restrictions) finds them.
+    pub prose: Vec<Origin>,
 }
 
 /// Finds conflicts, in the order of the statements. An empty list says that no rule fired, not that all is allowed.
@@ -82,6 +84,7 @@ pub fn conflicts(statements: &Statements, intended: &IntendedUse) -> Vec<Conflic
         expression(who, reading, &mut found);
         against_use(who, reading, intended, &mut found);
     }
+    against_prose(&statements.prose, &models, &mut found);
     for (name, base) in &statements.bases {
         against_base(statements, name, base, &models, &mut found);
     }
@@ -128,17 +131,15 @@ fn within_publication(statements: &Statements, found: &mut Vec<Conflict>) {
     }
     for file in statements.files.iter().filter(|file| file.is_known()) {
         let known: Vec<_> = card.iter().filter(|one| one.is_known()).collect();
+        // Of an expression the file may be any part.
         let same = |one: &&&Reading| {
-            one.expression == file.expression
-                || one
-                    .licences
-                    .iter()
-                    .any(|l| file.licences.iter().any(|f| f.id == l.id))
-                || one.expression.as_deref().is_some_and(|whole| {
-                    file.licences
-                        .iter()
-                        .all(|l| whole.split([' ', '(', ')']).any(|id| id == l.id))
+            one.expression.as_deref().is_some_and(|whole| {
+                file.licences.iter().all(|of_file| {
+                    whole
+                        .split([' ', '(', ')'])
+                        .any(|id| text_of(id) == text_of(&of_file.id))
                 })
+            })
         };
         if !known.is_empty() && known.iter().find(same).is_none() {
             let parties = vec![
@@ -196,6 +197,27 @@ fn against_use(who: &str, reading: &Reading, intended: &IntendedUse, found: &mut
                 vec![party(who, reading, &[duty]), mine],
             ));
         }
+    }
+}
+
+/// A card whose text closes what its licence leaves open: which of the two holds nobody but the publisher knows.
+fn against_prose(prose: &[Origin], models: &[(&str, &Reading)], found: &mut Vec<Conflict>) {
+    let known = |model: &&(&str, &Reading)| model.1.is_known();
+    let Some((who, model)) = models.iter().find(known) else {
+        return;
+    };
+    if models.iter().filter(known).any(|(_, model)| closed(model)) {
+        return;
+    }
+    for origin in prose {
+        let sentence = Party {
+            who: "card text".into(),
+            licence: String::new(),
+            clauses: Vec::new(),
+            origin: Some(origin.clone()),
+        };
+        let parties = vec![party(who, model, &[]), sentence];
+        found.push(conflict("prose-restricts", State::Unknown, parties));
     }
 }
 

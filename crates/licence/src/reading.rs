@@ -47,6 +47,8 @@ pub enum Confidence {
     },
     /// The `license_link` leads to a known licence text.
     Link,
+    /// A base model's name says it.
+    Name,
     /// Nothing was made of it.
     None,
 }
@@ -101,6 +103,23 @@ impl Reading {
     pub fn is_known(&self) -> bool {
         self.class != Class::Unknown
     }
+
+    /// Whether both state the same text: `GPL-3.0-only` and `GPL-3.0-or-later` have one, which a file alone cannot tell
+    /// apart.
+    #[must_use]
+    pub fn same_text(&self, other: &Self) -> bool {
+        let texts = |reading: &Self| {
+            let expression = reading.expression.as_deref()?;
+            let ids: Vec<String> = expression.split(' ').map(|id| text_of(id).into()).collect();
+            Some(ids)
+        };
+        texts(self).is_some() && texts(self) == texts(other)
+    }
+}
+
+/// The id without what the text of a licence does not say of itself.
+pub(crate) fn text_of(id: &str) -> &str {
+    id.trim_end_matches("-only").trim_end_matches("-or-later")
 }
 
 /// Reads a statement that stands nowhere in particular.

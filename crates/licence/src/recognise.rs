@@ -1,32 +1,44 @@
 //! Licence files, known by telling phrases.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use crate::catalogue::{Class, Licence, catalogue};
 use crate::reading::{Confidence, Origin, Reading, shown};
-use crate::texts;
+use crate::texts::{self, words};
 
 /// The most bytes of a file that are looked at; licence texts are shorter.
 const MAX_TEXT: usize = 256 << 10;
 
-/// What turns a free licence into another one.
-const FORBIDS: [&str; 5] = [
-    "commons clause",
-    "commercial use is",
-    "non-commercial",
-    "noncommercial use",
-    "not for commercial",
-];
+/// What turns a free licence into another one, made of words that its text may hold as well.
+const FORBIDS: [&str; 3] = ["commons clause", "commercial use is", "not for commercial"];
 /// Added words that are shown.
 const SHOWN_WORDS: usize = 8;
+
+/// Each licence's phrases as texts are compared, one space around each word.
+static PHRASES: LazyLock<BTreeMap<&str, Vec<String>>> = LazyLock::new(|| {
+    catalogue()
+        .licences()
+        .iter()
+        .filter(|licence| !licence.phrases.is_empty())
+        .map(|licence| {
+            let phrases = licence.phrases.iter().map(|phrase| spaced(phrase));
+            (licence.id.as_str(), phrases.collect())
+        })
+        .collect()
+});
 
 /// The licence whose every telling phrase stands in the text. Two licences in one text, none, or one with
 /// words beyond its text are unknown: nothing is guessed from likeness.
 #[must_use]
 pub fn recognise(text: &str, file: &str) -> Reading {
-    let first = text.lines().find(|line| !line.trim().is_empty());
-    recognise_at(
-        text,
-        Origin::new(file, "", first.unwrap_or_default().trim()),
-    )
+    let first = text
+        .lines()
+        .enumerate()
+        .find(|(_, line)| !line.trim().is_empty());
+    let place = first.map_or(String::new(), |(at, _)| (at + 1).to_string());
+    let line = first.map_or("", |(_, line)| line.trim());
+    recognise_at(text, Origin::new(file, &place, line))
 }
 
 pub(crate) fn recognise_at(text: &str, origin: Origin) -> Reading {
@@ -34,21 +46,22 @@ pub(crate) fn recognise_at(text: &str, origin: Origin) -> Reading {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let plain = plain(&text[..end]);
-    let found: Vec<&Licence> = catalogue()
-        .licences()
-        .iter()
-        .filter(|licence| {
-            !licence.phrases.is_empty()
-                && licence
-                    .phrases
-                    .iter()
-                    .all(|phrase| plain.contains(phrase.as_str()))
-        })
-        .collect();
-    match found[..] {
-        [licence] if has_more(licence, text, &plain) => {
-            let added = texts::added(&licence.id, text);
+    let plain = spaced(&text[..end]);
+    let found = candidates(&plain);
+    let whole = |licence: &&Licence| {
+        texts::known(&licence.id) && texts::added(&licence.id, &licence.name, text).is_empty()
+    };
+    let one = match found[..] {
+        [licence] => Some(licence),
+        // A text that holds another's phrases, as those of BSD do: it is the one that has all of its words.
+        _ => {
+            let mut whole = found.iter().copied().filter(whole);
+            whole.next().filter(|_| whole.next().is_none())
+        }
+    };
+    match one {
+        Some(licence) if has_more(licence, text, &plain) => {
+            let added = texts::added(&licence.id, &licence.name, text);
             let mut reading = Reading::unknown(origin);
             let first = added[..added.len().min(SHOWN_WORDS)].join(" ");
             reading.unknown = vec![shown(&format!(
@@ -58,14 +71,14 @@ pub(crate) fn recognise_at(text: &str, origin: Origin) -> Reading {
             ))];
             reading
         }
-        [licence] => {
+        Some(licence) => {
             let confidence = Confidence::Phrases {
                 found: licence.phrases.len(),
             };
             Reading::of_licence(origin, licence.clone(), confidence)
         }
-        [] => Reading::unknown(origin),
-        _ => {
+        None if found.is_empty() => Reading::unknown(origin),
+        None => {
             let mut reading = Reading::unknown(origin);
             reading.unknown = found.iter().map(|licence| licence.id.clone()).collect();
             reading
@@ -73,26 +86,40 @@ pub(crate) fn recognise_at(text: &str, origin: Origin) -> Reading {
     }
 }
 
+/// Licences all of whose phrases stand there, without those whose phrases are some of another's.
+fn candidates(plain: &str) -> Vec<&'static Licence> {
+    let phrases = |licence: &Licence| PHRASES.get(licence.id.as_str());
+    let found: Vec<&'static Licence> = catalogue()
+        .licences()
+        .iter()
+        .filter(|licence| {
+            phrases(licence).is_some_and(|all| all.iter().all(|one| plain.contains(one.as_str())))
+        })
+        .collect();
+    let within = |one: &Licence, other: &Licence| match (phrases(one), phrases(other)) {
+        (Some(one), Some(other)) => {
+            one.len() < other.len() && one.iter().all(|phrase| other.contains(phrase))
+        }
+        _ => false,
+    };
+    let is_whole = |one: &&&Licence| !found.iter().any(|other| within(one, other));
+    found.iter().filter(is_whole).copied().collect()
+}
+
 /// Whether the text says more than the licence: terms that nobody read, or that forbid what a free licence allows.
 fn has_more(licence: &Licence, text: &str, plain: &str) -> bool {
     let free = licence.class <= Class::Permissive;
     text.len() > MAX_TEXT
-        || !texts::added(&licence.id, text).is_empty()
-        || free && FORBIDS.iter().any(|words| plain.contains(words))
+        || !texts::added(&licence.id, &licence.name, text).is_empty()
+        || free && FORBIDS.iter().any(|forbids| plain.contains(forbids))
 }
 
-/// Lower case, one space between words, no Markdown marks.
-fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for word in text.split_whitespace() {
-        let word = word.trim_matches(['*', '#', '_', '"', '“', '”']);
-        if word.is_empty() {
-            continue;
-        }
-        if !plain.is_empty() {
-            plain.push(' ');
-        }
-        plain.extend(word.chars().flat_map(char::to_lowercase));
+/// The words of a text, one space around each, so that a phrase is found as whole words only.
+fn spaced(text: &str) -> String {
+    let mut plain = String::from(" ");
+    for word in words(text) {
+        plain.push_str(&word);
+        plain.push(' ');
     }
     plain
 }
@@ -165,6 +192,33 @@ mod tests {
                 let reading = recognise(&text, "LICENSE");
                 assert!(!reading.is_known(), "{added}");
                 assert!(reading.unknown[0].starts_with("Apache-2.0 with added text"));
+            }
+        }
+    }
+
+    #[test]
+    fn free_licences_are_told_apart_and_nothing_may_be_added() {
+        let free = catalogue()
+            .licences()
+            .iter()
+            .filter(|licence| licence.class <= Class::Permissive && !licence.phrases.is_empty());
+        for licence in free {
+            // Not their texts: the phrases that tell them.
+            let text = format!(
+                "Copyright (c) 2024 Jürgen Müller\n\n{}\n",
+                licence.phrases.join("\n")
+            );
+            assert_eq!(id(&text).as_deref(), Some(licence.id.as_str()));
+            for added in [
+                "Deployment needs our blessing.",
+                "Commons Clause applies.",
+                "Copyright 2024 X. Utilisation commerciale interdite.",
+                "商用利用を禁じます。",
+                "https://example.org/our-terms",
+            ] {
+                let reading = recognise(&format!("{text}{added}\n"), "LICENSE");
+                assert!(!reading.is_known(), "{}: {added}", licence.id);
+                assert!(reading.unknown[0].contains("with added text"));
             }
         }
     }

@@ -1,7 +1,10 @@
 //! What a licence's text holds, to tell words that somebody added.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
+
+use crate::lines::{is_title, names_authors, says_more};
 
 type Counts = BTreeMap<String, usize>;
 
@@ -22,94 +25,148 @@ static TEXTS: LazyLock<BTreeMap<String, Counts>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Words by which a line that names an author, or a title, would say more than that.
-const TERMS: [&str; 20] = [
-    "not",
-    "no",
-    "only",
-    "without",
-    "except",
-    "commercial",
-    "commercially",
-    "noncommercial",
-    "prohibited",
-    "forbidden",
-    "restricted",
-    "use",
-    "used",
-    "may",
-    "must",
-    "shall",
-    "clause",
-    "notwithstanding",
-    "sell",
-    "sold",
+/// Where licences leave room for a name: what stands before it and after it.
+const SLOTS: [(&str, &str); 9] = [
+    ("neither the name of", "nor the names of"),
+    ("neither the names of", "nor the names of"),
+    ("neither the name", "nor the names of"),
+    ("is provided by", "as is"),
+    ("is provided by", "asis"),
+    ("in no event shall", "be liable"),
+    ("as is and", "disclaims all"),
+    ("asis and", "disclaims all"),
+    ("as is and", "disclaim all"),
 ];
-/// The most words of a line that names an author.
-const MAX_LINE: usize = 24;
+/// The most words of a name in a slot.
+const MAX_SLOT: usize = 16;
+/// Sites of the licences themselves: their addresses are in some copies and not in others.
+const SITES: [&str; 16] = [
+    "apache.org",
+    "blueoakcouncil.org",
+    "boost.org",
+    "cdla.dev",
+    "creativecommons.org",
+    "fsf.org",
+    "gnu.org",
+    "mozilla.org",
+    "opendatacommons.org",
+    "opensource.org",
+    "spdx.org",
+    "unlicense.org",
+    "wiki.creativecommons.org",
+    "www.apache.org",
+    "www.gnu.org",
+    "www.opensource.org",
+];
 
 /// Whether the words of this licence are known.
-#[cfg(test)]
 pub(crate) fn known(id: &str) -> bool {
     TEXTS.contains_key(id)
 }
 
-/// The words of `text` that licence `id` does not have, or not so often; lines that only name an author are left out.
-/// Empty for a licence whose text is not known.
-pub(crate) fn added(id: &str, text: &str) -> Vec<String> {
+/// The words of `text` that licence `id`, called `name`, does not have, or not so often. Lines that only name an author
+/// or the licence are left out, and names where the licence leaves room for one. Empty for a licence whose text is not
+/// known.
+pub(crate) fn added(id: &str, name: &str, text: &str) -> Vec<String> {
     let Some(known) = TEXTS.get(id) else {
         return Vec::new();
     };
-    let mut left = known.clone();
-    let mut added = Vec::new();
-    for line in text.lines() {
-        let line: Vec<String> = words(line).collect();
-        if names_an_author(&line) || is_title(&line, id) {
-            continue;
-        }
-        for word in line {
-            match left.get_mut(&word) {
-                Some(count) if *count > 0 => *count -= 1,
-                _ => added.push(word),
+    let all: Vec<String> = text
+        .lines()
+        .filter(|line| !names_authors(line) && !is_title(line, id, name))
+        .flat_map(words)
+        .collect();
+    let mut left: BTreeMap<&str, usize> = known
+        .iter()
+        .map(|(word, count)| (word.as_str(), *count))
+        .collect();
+    without_names(&all)
+        .into_iter()
+        .filter(|word| match left.get_mut(word) {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                false
             }
+            _ => true,
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The words without what fills a slot, where that is a name.
+fn without_names(words: &[String]) -> Vec<&str> {
+    let mut kept = Vec::with_capacity(words.len());
+    let mut at = 0;
+    while at < words.len() {
+        let slot = SLOTS
+            .iter()
+            .find_map(|(before, after)| slot_at(&words[at..], before, after));
+        let (keep, skip) = slot.unwrap_or((1, 1));
+        kept.extend(words[at..at + keep].iter().map(String::as_str));
+        at += skip;
+    }
+    kept
+}
+
+/// How many words open a slot that begins here, and after how many it is over.
+fn slot_at(words: &[String], before: &str, after: &str) -> Option<(usize, usize)> {
+    let starts = |at: usize, what: &str| {
+        what.split(' ')
+            .enumerate()
+            .all(|(i, word)| words.get(at + i).is_some_and(|stands| stands == word))
+    };
+    if !starts(0, before) {
+        return None;
+    }
+    let opens = before.split(' ').count();
+    let end = (opens..=opens + MAX_SLOT).find(|&at| starts(at, after))?;
+    let is_name = !words[opens..end].iter().any(|word| says_more(word));
+    is_name.then_some((opens, end))
+}
+
+/// The words of a text as they are compared. Of an address on a licence's own site nothing is left.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = String> {
+    text.split_whitespace()
+        .map(word)
+        .filter(|word| !word.is_empty())
+}
+
+/// Letters and digits of a word in lower case: punctuation and line breaks differ between copies.
+pub(crate) fn word(stands: &str) -> String {
+    let scheme = |before: &str| {
+        let before = before.trim_start_matches(|c: char| !c.is_alphanumeric());
+        before.eq_ignore_ascii_case("https") || before.eq_ignore_ascii_case("http")
+    };
+    if let Some((before, address)) = stands.split_once("://")
+        && scheme(before)
+    {
+        let host = address
+            .split(|c: char| c == '/' || !(c.is_ascii_alphanumeric() || ".-".contains(c)))
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        if SITES.contains(&host.trim_end_matches('.')) {
+            return String::new();
         }
     }
-    added
-}
-
-fn names_an_author(line: &[String]) -> bool {
-    let opens = line
-        .first()
-        .is_some_and(|word| matches!(word.as_str(), "copyright" | "c" | "spdxlicenseidentifier"))
-        || line.join(" ") == "all rights reserved";
-    opens
-        && line.len() <= MAX_LINE
-        // Languages without spaces could say anything in one word.
-        && line.iter().all(|word| word.is_ascii() && !TERMS.contains(&word.as_str()))
-}
-
-fn is_title(line: &[String], id: &str) -> bool {
-    let id: Vec<String> = id.split('-').flat_map(words).collect();
-    line.len() <= 6
-        && line
-            .iter()
-            .all(|word| id.contains(word) || matches!(word.as_str(), "the" | "license" | "version"))
-}
-
-/// Letters and digits of each word in lower case: punctuation and line breaks differ between copies.
-fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split_whitespace().filter_map(|word| {
-        let word: String = word
-            .chars()
-            .filter(|c| c.is_alphanumeric())
-            .flat_map(char::to_lowercase)
-            .collect();
-        let word = match word.strip_prefix("https") {
-            Some(rest) => format!("http{rest}"),
-            None => word,
-        };
-        (!word.is_empty()).then_some(word)
-    })
+    let plain: String = stands
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect();
+    let same: Cow<'_, str> = match plain.as_str() {
+        "licence" => "license".into(),
+        "licences" => "licenses".into(),
+        "owner" => "holder".into(),
+        "owners" => "holders".into(),
+        "sublicence" => "sublicense".into(),
+        "acknowledgement" => "acknowledgment".into(),
+        other => match other.strip_prefix("https") {
+            Some(rest) => format!("http{rest}").into(),
+            None => other.into(),
+        },
+    };
+    same.into_owned()
 }
 
 #[cfg(test)]
@@ -117,6 +174,10 @@ mod tests {
     use super::*;
 
     const APACHE: &str = include_str!("../../../LICENSE");
+
+    fn added(id: &str, text: &str) -> Vec<String> {
+        super::added(id, "", text)
+    }
 
     #[test]
     fn the_whole_text_has_nothing_beyond_it() {
@@ -132,11 +193,29 @@ mod tests {
             "Copyright 2024 X. Commercial use prohibited.",
             "Copyright 2024 某社 商用利用を禁ずる",
             "SPDX-License-Identifier: Apache-2.0 WITH no-commercial clause",
+            "https://www.apache.org.example/our-terms",
+            "https://example.org/terms?https://www.apache.org/",
+            "no-commercial-use:https://www.apache.org/",
         ] {
             assert!(
                 !added("Apache-2.0", &format!("{APACHE}\n{line}")).is_empty(),
                 "{line}"
             );
         }
+        let address = format!("{APACHE}\n<https://www.apache.org/licenses/LICENSE-2.0>");
+        assert!(added("Apache-2.0", &address).is_empty());
+    }
+
+    #[test]
+    fn names_fill_slots_and_terms_do_not() {
+        let holder = |name: &str| {
+            added(
+                "BSD-3-Clause",
+                &format!("Neither the name of {name} nor the names of its contributors"),
+            )
+        };
+        assert_eq!(holder("Some Großes Institut, Inc."), Vec::<String>::new());
+        assert!(!holder("X, which forbids commercial products,").is_empty());
+        assert!(!holder(&"many words of a name ".repeat(4)).is_empty());
     }
 }

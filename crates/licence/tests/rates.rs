@@ -63,6 +63,7 @@ impl Case<'_> {
                 .collect(),
             bases: named(self.bases),
             sources: named(self.sources),
+            prose: Vec::new(),
         };
         conflicts(&statements, &self.intended)
             .into_iter()
@@ -75,6 +76,8 @@ const APACHE: &str = "Apache License\nVersion 2.0, January 2004\n3. Grant of Pat
 const MIT: &str = "Permission is hereby granted, free of charge, and to permit persons to whom the Software is furnished to \
     do so, subject to the following conditions: The above copyright notice shall be included in all copies or substantial \
     portions of the Software. THE SOFTWARE IS PROVIDED";
+
+const GPL: &str = "GNU GENERAL PUBLIC LICENSE\nVersion 3, 29 June 2007\nThe GNU General Public License is a free, copyleft license";
 
 #[test]
 fn planted_conflicts_are_found_and_sound_combinations_are_not() {
@@ -397,6 +400,11 @@ fn planted_conflicts_are_found_and_sound_combinations_are_not() {
         Case {
             card: &["MIT OR Apache-2.0"],
             file: Some(APACHE),
+            ..d()
+        },
+        Case {
+            card: &["GPL-3.0-or-later"],
+            file: Some(GPL),
             ..d()
         },
         Case {

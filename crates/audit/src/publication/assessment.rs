@@ -13,6 +13,7 @@ use super::detectors::detect;
 use super::finding::Finding;
 use super::licences::Licences;
 use super::samples::Samples;
+use super::shown::{Curve, PublishedScore};
 use crate::claims::Claim;
 use crate::criteria::Criteria;
 use crate::decision::{Decision, decide};
@@ -43,6 +44,12 @@ pub struct Assessment {
     pub licences: Licences,
     /// What was measured here.
     pub measured: Measurements,
+    /// Scores that the publisher states.
+    #[serde(default)]
+    pub published_scores: Vec<PublishedScore>,
+    /// The log, for its picture.
+    #[serde(default)]
+    pub curves: Vec<Curve>,
     /// What follows by the reader's criteria.
     pub decision: Decision,
     /// Checkpoints, for the picture of the cadence.
@@ -182,6 +189,8 @@ pub fn assess(material: Material<'_>, criteria: &Criteria) -> Assessment {
         findings,
         licences,
         measured: measured.clone(),
+        published_scores: PublishedScore::all(inventory),
+        curves: Curve::all(inventory),
     }
 }
 

@@ -166,7 +166,7 @@ fn weights_readable(grounds: &Grounds<'_>) -> Claim {
         return missing(id);
     }
     // A doubt of this detector is a file that could not be read.
-    if let Some(questioned) = grounds.questioned(id, &["shards"]) {
+    if let Some(questioned) = grounds.questioned(id, &["pickles", "shards"]) {
         return questioned;
     }
     let read = all.iter().filter(|one| !one.tensors.is_empty()).count();

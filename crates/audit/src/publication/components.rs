@@ -203,7 +203,7 @@ fn look(of: &Subject<'_>, id: &str) -> Found {
                 .checkpoints
                 .last()
                 .is_some_and(|one| !one.tensors.is_empty()),
-            detectors: &["shards", "configuration", "step_identity"],
+            detectors: &["pickles", "shards", "configuration", "step_identity"],
             ..Found::default()
         },
         "intermediate_parameters" => {

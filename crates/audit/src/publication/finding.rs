@@ -59,6 +59,7 @@ pub const DETECTOR_IDS: &[&str] = &[
     "references",
     "evaluations",
     "shards",
+    "pickles",
     "number_format",
     "spikes",
     "non_finite",
@@ -126,6 +127,9 @@ pub const FINDING_REASON_IDS: &[&str] = &[
     "file_unreadable",
     "weights_not_finite",
     "weights_constant",
+    // pickles
+    "would_execute",
+    "needs_code",
     // number_format
     "dtype_differs",
     // spikes
@@ -161,6 +165,7 @@ pub const ASK_IDS: &[&str] = &[
     "base_model_name",
     "evaluation_results",
     "whole_files",
+    "weights_without_code",
     "number_format_reason",
     "incident_report",
     "whole_log",

@@ -2,8 +2,8 @@
 //! that [`glasswork_licence`] makes of them.
 
 use glasswork_licence::{
-    Attribution, Class, Conflict, IntendedUse, Reading, Statements, conflicts, notice, read_at,
-    read_card, recognise, sheet,
+    Attribution, Class, Conflict, IntendedUse, Reading, Statements, conflicts, notice, read_base,
+    read_card, recognise, restrictions, sheet,
 };
 use glasswork_published::{Card, FrontMatter, Inventory};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,8 @@ use serde_json::Value;
 
 use super::evidence;
 use crate::claims::Evidence;
+
+mod papers;
 
 /// Licences of a publication. Of readings, sheet and conflicts the shapes are [`glasswork_licence`]'s, as it serialises
 /// them: the page shows them, and nothing here reads them back.
@@ -79,6 +81,13 @@ pub(crate) fn read(inventory: &Inventory, intended: &IntendedUse) -> Read {
             .collect(),
         bases: bases(inventory),
         sources: sources(inventory),
+        prose: model_cards(inventory)
+            .flat_map(|card| {
+                let gate = restrictions(&card.front_matter.gate, &card.path, "extra_gated_prompt");
+                gate.into_iter()
+                    .chain(restrictions(&card.text, &card.path, "text"))
+            })
+            .collect(),
     };
     Read {
         conflicts: conflicts(&statements, intended),
@@ -109,22 +118,7 @@ impl Licences {
                 ..Self::default()
             };
         };
-        let attributions: Vec<Attribution> = std::iter::once(("the model", model))
-            .chain(
-                statements
-                    .sources
-                    .iter()
-                    .map(|(name, reading)| (name.as_str(), reading)),
-            )
-            .map(|(work, reading)| Attribution {
-                work: work.to_owned(),
-                authors: Vec::new(),
-                copyright: copyright(inventory, work == "the model"),
-                url: None,
-                reading: reading.clone(),
-            })
-            .collect();
-        let agrees = |file: &Reading| file.is_known() && file.expression == model.expression;
+        let agrees = |file: &Reading| file.is_known() && file.same_text(model);
         Self {
             files_unknown: statements
                 .files
@@ -138,10 +132,36 @@ impl Licences {
             bases: stated(&statements.bases),
             conflicts: conflicts.iter().map(value).collect(),
             sheet: value(&sheet(model, &statements.sources, intended)),
-            notice: notice(name(&inventory.place), &attributions),
+            notice: notice(
+                name(&inventory.place),
+                &attributions(inventory, model, &statements),
+            ),
             model: Some(statement("model", model)),
         }
     }
+}
+
+/// Whom a NOTICE names: the model, what it descends from, and its data.
+fn attributions(
+    inventory: &Inventory,
+    model: &Reading,
+    statements: &Statements,
+) -> Vec<Attribution> {
+    let one = |work: String, copyright, reading: &Reading| Attribution {
+        work,
+        authors: Vec::new(),
+        copyright,
+        url: None,
+        reading: reading.clone(),
+    };
+    let mut named = vec![one("the model".into(), copyright(inventory, true), model)];
+    for (base, reading) in &statements.bases {
+        named.push(one(format!("base model {base}"), Vec::new(), reading));
+    }
+    for (source, reading) in &statements.sources {
+        named.push(one(source.clone(), copyright(inventory, false), reading));
+    }
+    named
 }
 
 /// What a reader intends who says nothing: to use it commercially, to adapt it and to offer it as a service.
@@ -277,38 +297,18 @@ fn sources(inventory: &Inventory) -> Vec<(String, Reading)> {
     found
 }
 
-/// Families of base models whose licence their name says: how the name on the Hub begins, and the licence.
-const FAMILIES: &[(&str, &str)] = &[
-    ("meta-llama/llama-2-", "llama2"),
-    ("meta-llama/meta-llama-3-", "llama3"),
-    ("meta-llama/meta-llama-3.1-", "llama3.1"),
-    ("meta-llama/llama-3.1-", "llama3.1"),
-    ("meta-llama/llama-3.2-", "llama3.2"),
-    ("meta-llama/llama-3.3-", "llama3.3"),
-    ("meta-llama/llama-4-", "llama4"),
-    ("google/gemma-2b", "gemma"),
-    ("google/gemma-7b", "gemma"),
-    ("google/gemma-1.1-", "gemma"),
-    ("google/gemma-2-", "gemma"),
-    ("google/gemma-3-", "gemma"),
-];
-
-/// Base models that cards name. What one is under stands on its own card, which nobody has read here; of a known family
-/// the name says it.
+/// Base models that cards name. What one is under stands on its own card, which nobody has read here; of some the
+/// name says it.
 fn bases(inventory: &Inventory) -> Vec<(String, Reading)> {
     let mut found = Vec::<(String, Reading)>::new();
     for card in model_cards(inventory) {
         for base in &card.front_matter.base_model {
-            let lower = base.to_ascii_lowercase();
-            let family = FAMILIES.iter().find(|(name, _)| lower.starts_with(name));
-            let read = match family {
-                Some((_, licence)) => {
-                    Some((base.clone(), read_at(licence, &card.path, "base_model")))
-                }
-                None => nobody_says(base, &card.path),
-            };
-            if !found.iter().any(|(name, _)| name == base) {
-                found.extend(read);
+            if found.iter().any(|(name, _)| name == base) {
+                continue;
+            }
+            match read_base(base, &card.path) {
+                Some(reading) => found.push((base.clone(), reading)),
+                None => found.extend(nobody_says(base, &card.path)),
             }
         }
     }

@@ -17,6 +17,7 @@ mod finding;
 mod licences;
 pub mod lines;
 pub mod samples;
+mod shown;
 pub mod statements;
 pub mod trajectory;
 
@@ -33,6 +34,7 @@ pub use components::{COMPONENT_IDS, Component, ComponentState, OpennessClass};
 pub use finding::{ASK_IDS, Ask, DETECTOR_IDS, FINDING_REASON_IDS, Finding, Severity};
 pub use licences::{LicenceStatement, Licences, usual_use};
 pub use samples::{Samples, Sampling, Weights};
+pub use shown::{Curve, PublishedScore};
 
 /// Ids that the decision page must have words for, as JSON; written by hand, held by tests on both sides.
 pub const PAGE_IDS: &str = include_str!("data/ids.json");

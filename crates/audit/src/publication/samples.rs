@@ -76,6 +76,7 @@ impl Samples {
             ..Self::default()
         };
         if tensors.is_empty() {
+            samples.failed.extend(narrow(inventory));
             return samples;
         }
         let loaded = super::lines::main_line(inventory)
@@ -153,6 +154,18 @@ fn is_float(dtype: &str) -> bool {
     ["F32", "F16", "BF16", "FLOAT"]
         .iter()
         .any(|kind| dtype.contains(kind))
+}
+
+/// The last checkpoint whose matrices are of fewer than 16 bits, and why nothing of it is drawn.
+fn narrow(inventory: &Inventory) -> Option<(usize, String)> {
+    let of = |dtype: &str| dtype.starts_with(['F', 'f']) && !is_float(dtype) && dtype != "F64";
+    let mut all = inventory.checkpoints.iter().enumerate().rev();
+    all.find_map(|(index, one)| {
+        let mut matrices = one.tensors.iter().filter(|tensor| tensor.shape.len() == 2);
+        let found = matrices.find(|tensor| of(&tensor.dtype))?;
+        let why = format!("not sampled: its matrices are {}", found.dtype);
+        Some((index, why))
+    })
 }
 
 /// Indices of the checkpoints to look at.

@@ -73,16 +73,96 @@ pub fn whole_numbers(line: &str) -> Vec<u64> {
         .collect()
 }
 
-/// Every count of tokens of a line: `1.3T tokens`, `1.3 trillion tokens`; where none stands right before the word, as in a row
-/// of a table, every number with a unit.
+/// A line in one spelling: lower case, figures and signs of full width as those of ASCII, `トークン` as `token`.
+#[must_use]
+pub fn plain(line: &str) -> String {
+    let narrow = |c: char| match c {
+        '０'..='９' | '．' | '，' | '％' | '（' | '）' | '：' | '；' | '／' | '｜' => {
+            char::from_u32(c as u32 - 0xfee0).unwrap_or(c)
+        }
+        '\u{3000}' => ' ',
+        c => c,
+    };
+    let line: String = line.chars().map(narrow).collect();
+    line.to_lowercase().replace("トークン", "token")
+}
+
+/// Label and value of a row of a Markdown table that has just these two.
+#[must_use]
+pub fn row(line: &str) -> Option<(&str, &str)> {
+    let bare = |cell: &'_ str| -> (usize, usize) {
+        let start = cell.len() - cell.trim_start_matches([' ', '*', '`', '_']).len();
+        (
+            start,
+            cell.trim_end_matches([' ', '*', '`', '_', ':']).len(),
+        )
+    };
+    let cells: Vec<&str> = line
+        .trim()
+        .strip_prefix('|')?
+        .trim_end_matches('|')
+        .split('|')
+        .collect();
+    let [label, value] = cells[..] else {
+        return None;
+    };
+    let (start, end) = bare(label);
+    Some((label.get(start..end)?, value.trim()))
+}
+
+/// Parts of a line that say one thing: between full stops, commas, brackets and the words that join.
+pub fn clauses(line: &str) -> impl Iterator<Item = &str> {
+    const ENDS: &[&str] = &[
+        ". ", "; ", ", ", "。", "、", "(", ")", " with ", " using ", " and ", " at ",
+    ];
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let whole = rest?;
+        let cut = ENDS
+            .iter()
+            .filter_map(|end| Some((whole.find(end)?, end.len())))
+            .min();
+        let Some((at, length)) = cut else {
+            rest = None;
+            return Some(whole);
+        };
+        rest = Some(&whole[at + length..]);
+        Some(&whole[..at])
+    })
+}
+
+/// Fewest tokens that a number without a unit says in prose: no training is shorter, and much else is.
+const FEWEST: f64 = 1e6;
+/// What may follow `token` where it is not a training that is counted.
+const OF_ELSE: &[&str] = &[
+    "/",
+    "per ",
+    "a ",
+    "an ",
+    "each",
+    "in each",
+    "in a ",
+    "long",
+    "of context",
+    "context",
+    "window",
+    "vocab",
+    "or more",
+    "or less",
+];
+
+/// Every count of tokens of a line in [plain] spelling: `1.3t tokens`, `1,300,000,000,000 tokens`, `1.3兆token`, `3000億token`; where none
+/// stands right before the word, as in a row of a table, every number with a unit. `tokens per second`, `tokens a batch`
+/// and their like count something else.
 #[must_use]
 pub fn token_counts(line: &str) -> Vec<Tokens> {
-    let line = line.to_ascii_lowercase();
     if !line.contains("token") {
         return Vec::new();
     }
-    let counts: Vec<(Tokens, bool)> = pieces(&line)
+    let counts: Vec<(Tokens, bool)> = pieces(line)
         .into_iter()
+        // What follows 兆 belongs to the number before.
+        .filter(|(text, rest)| !line[..line.len() - text.len() - rest.len()].ends_with('兆'))
         .filter_map(|(text, rest)| count(text, rest))
         .collect();
     let any_direct = counts.iter().any(|(_, direct)| *direct);
@@ -93,39 +173,103 @@ pub fn token_counts(line: &str) -> Vec<Tokens> {
         .collect()
 }
 
-/// A number with its unit, and whether the word "tokens" follows.
+/// The number of a cell whose label says that it counts tokens, in [plain] spelling.
+#[must_use]
+pub fn cell_count(cell: &str) -> Option<Tokens> {
+    let found = pieces(cell);
+    let (text, rest) = *found.first()?;
+    let rest = rest.trim_start_matches(BETWEEN);
+    match united(text, rest) {
+        Some((tokens, after)) if !after.contains(['/', '%']) => Some(tokens),
+        None if found.len() == 1 && (rest.is_empty() || rest.starts_with("token")) => whole(text),
+        _ => None,
+    }
+}
+
+/// What may stand between a number, its unit and the word.
+const BETWEEN: &[char] = &[' ', '-', '*'];
+
+/// A number with its unit, or without one, and whether the word "tokens" follows.
 fn count(text: &str, rest: &str) -> Option<(Tokens, bool)> {
+    let rest = rest.trim_start_matches(BETWEEN);
+    let (tokens, after) = match united(text, rest) {
+        Some(found) => found,
+        None if rest.starts_with("token") => {
+            (whole(text).filter(|one| one.tokens >= FEWEST)?, rest)
+        }
+        None => return None,
+    };
+    if after.starts_with("param") || after.starts_with("model") || after.starts_with("パラメ") {
+        return None;
+    }
+    let word = after.strip_prefix("token");
+    let what = word.map(|rest| rest.strip_prefix('s').unwrap_or(rest));
+    let what = what.map(|rest| rest.trim_start_matches(BETWEEN));
+    if what.is_some_and(|what| OF_ELSE.iter().any(|of| what.starts_with(of))) {
+        return None;
+    }
+    Some((tokens, word.is_some()))
+}
+
+/// A number and the unit that follows it, with what follows that. Japanese units follow each other: `1兆3000億`.
+fn united<'r>(text: &str, rest: &'r str) -> Option<(Tokens, &'r str)> {
     const UNITS: &[(&str, f64)] = &[
         ("trillion", 1e12),
         ("billion", 1e9),
         ("t", 1e12),
         ("b", 1e9),
+        ("兆", 1e12),
+        ("億", 1e8),
     ];
-    let between: &[char] = &[' ', '-', '*'];
-    let plain = text.replace(',', "");
-    let number: f64 = plain.parse().ok()?;
-    let rest = rest.trim_start_matches(between);
-    let (after, unit) = UNITS.iter().find_map(|(name, unit)| {
+    let bare = text.replace(',', "");
+    let number: f64 = bare.parse().ok()?;
+    let (mut after, unit) = UNITS.iter().find_map(|(name, unit)| {
         let after = rest.strip_prefix(name)?;
         let ends = !after.starts_with(|c: char| c.is_ascii_alphanumeric());
-        ends.then_some((after.trim_start_matches(between), *unit))
+        // After a Japanese unit, figures go on with the same number.
+        (ends || !name.is_ascii()).then_some((after, *unit))
     })?;
-    if after.starts_with("param") || after.starts_with("model") {
+    let digits = bare.split_once('.').map_or(0, |(_, after)| after.len());
+    let last = (0..digits.min(18)).fold(1.0, |unit, _| unit / 10.0);
+    let (mut tokens, mut rounding) = (number * unit, 0.5 * last * unit);
+    if rest.starts_with('兆')
+        && let Some((more, later)) = pieces(after).first()
+        && after.starts_with(more)
+        && let Some(later) = later.strip_prefix('億')
+    {
+        tokens += more.replace(',', "").parse::<f64>().ok()? * 1e8;
+        (rounding, after) = (0.5e8, later);
+    }
+    let sound = tokens.is_finite() && tokens > 0.0;
+    sound.then_some((
+        Tokens { tokens, rounding },
+        after.trim_start_matches(BETWEEN),
+    ))
+}
+
+/// A number written out. Noughts at its end may be rounded: half a unit of its last other figure.
+fn whole(text: &str) -> Option<Tokens> {
+    let bare = text.replace(',', "");
+    if !bare.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let digits = plain.split_once('.').map_or(0, |(_, after)| after.len());
-    let last = (0..digits.min(18)).fold(1.0, |unit, _| unit / 10.0);
-    let tokens = Tokens {
-        tokens: number * unit,
-        rounding: 0.5 * last * unit,
-    };
-    let sound = tokens.tokens.is_finite() && tokens.tokens > 0.0;
-    sound.then_some((tokens, after.starts_with("token")))
+    let tokens: f64 = bare
+        .parse()
+        .ok()
+        .filter(|n: &f64| n.is_finite() && *n > 0.0)?;
+    let noughts = bare.len() - bare.trim_end_matches('0').len();
+    let unit = (0..noughts).fold(1.0, |unit, _| unit * 10.0);
+    let rounding = 0.5 * unit;
+    Some(Tokens { tokens, rounding })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn counts(line: &str) -> Vec<Tokens> {
+        token_counts(&plain(line))
+    }
 
     #[test]
     fn numbers_are_read_as_people_write_them() {
@@ -138,28 +282,83 @@ mod tests {
 
     #[test]
     fn token_counts_carry_their_rounding() {
-        let counts = token_counts("A 7B model trained on 1.3T tokens, of which 197.67B are C4");
-        assert_eq!((counts[0].tokens, counts.len()), (1.3e12, 1));
-        assert_eq!(
-            token_counts("| Total tokens | 1,258.5B |")[0].tokens,
-            1.2585e12
-        );
-        assert!((counts[0].rounding - 0.05e12).abs() < 1.0);
+        let found = counts("A 7B model trained on 1.3T tokens, of which 197.67B are C4");
+        assert_eq!((found[0].tokens, found.len()), (1.3e12, 1));
+        assert_eq!(counts("| Total tokens | 1,258.5B |")[0].tokens, 1.2585e12);
+        assert!((found[0].rounding - 0.05e12).abs() < 1.0);
         let exact = Tokens {
             tokens: 274_320.0 * 2240.0 * 2048.0,
             rounding: 0.0,
         };
-        assert!(exact.agrees(&counts[0]));
-        let other = token_counts("1.415 trillion tokens")[0];
-        assert!(!other.agrees(&token_counts("1.300T tokens")[0]));
-        assert!(token_counts("7B parameters").is_empty());
-        assert!(token_counts("30 tokens, 5 tables").is_empty());
+        assert!(exact.agrees(&found[0]));
+        let other = counts("1.415 trillion tokens")[0];
+        assert!(!other.agrees(&counts("1.300T tokens")[0]));
+        assert!(counts("7B parameters").is_empty());
+        assert!(counts("30 tokens, 5 tables").is_empty());
+    }
+
+    #[test]
+    fn the_same_number_is_read_in_every_spelling() {
+        for text in [
+            "1,300,000,000,000 tokens",
+            "1300000000000 tokens",
+            "1.3 trillion tokens",
+            "1.3T tokens",
+            "**1.3T** tokens",
+            "1.3兆トークン",
+            "１．３兆トークン",
+            "1兆3000億トークン",
+            "1 兆3,000億トークン",
+            "13000億トークン",
+            "1,300 B tokens",
+        ] {
+            let found = counts(text);
+            assert_eq!(found.len(), 1, "{text}");
+            assert!((found[0].tokens - 1.3e12).abs() < 1.0, "{text} {found:?}");
+        }
+        assert_eq!(counts("3000億トークン")[0].tokens, 3e11);
+        assert_eq!(counts("2,638,400 tokens")[0].rounding, 50.0);
+    }
+
+    #[test]
+    fn what_counts_something_else_is_no_count() {
+        for text in [
+            "3,500,000 tokens per second",
+            "3,500,000 tokens/s",
+            "4,194,304 tokens a batch",
+            "1,048,576 tokens of context",
+            "1,048,576-token context",
+            "8B tokens each",
+            "130億パラメータ, トークン",
+        ] {
+            assert!(counts(text).is_empty(), "{text} {:?}", counts(text));
+        }
+    }
+
+    #[test]
+    fn rows_of_two_cells_are_taken_apart() {
+        assert_eq!(
+            row("| **tokens** | 2,638,400 |"),
+            Some(("tokens", "2,638,400"))
+        );
+        assert_eq!(row("| tokens | 1 | 2 |"), None);
+        assert_eq!(row("tokens: 5"), None);
+        assert_eq!(
+            cell_count("2,638,400").map(|one| one.tokens),
+            Some(2_638_400.0)
+        );
+        assert_eq!(cell_count("1.3t").map(|one| one.tokens), Some(1.3e12));
+        for cell in ["30%", "4m", "2,048 × 2,240", "1.3t / gpu", "-"] {
+            assert_eq!(cell_count(cell), None, "{cell}");
+        }
     }
 
     #[test]
     fn attack_a_line_of_digits_is_only_a_number() {
         let digits = "9".repeat(100_000);
-        assert!(token_counts(&format!("{digits}T tokens")).is_empty());
+        assert!(counts(&format!("{digits}T tokens")).is_empty());
+        assert!(counts(&format!("{digits} tokens")).is_empty());
+        assert!(counts(&format!("1兆{digits}億トークン")).is_empty());
         assert!(whole_numbers(&digits).is_empty());
     }
 }

@@ -24,7 +24,7 @@ fn measured() -> Measurements {
         metric: "acc".into(),
         score: BenchmarkScore::Scored {
             value: 0.4,
-            interval: (0.35, 0.45),
+            interval: Some((0.35, 0.45)),
         },
         items: 100,
         of: 1000,
@@ -63,11 +63,12 @@ fn measured() -> Measurements {
             exact: 3,
             contained: 4,
             overlap: None,
+            overlap_sampled: None,
         }),
     }
 }
 
-fn assessed(world: &World, measured: &Measurements) -> Assessment {
+pub(crate) fn assessed(world: &World, measured: &Measurements) -> Assessment {
     let samples = Samples::draw(&world.inventory, &world.weights, Sampling::default());
     let material = Material {
         inventory: &world.inventory,
@@ -80,7 +81,7 @@ fn assessed(world: &World, measured: &Measurements) -> Assessment {
     assess(material, &Criteria::shipped_for_publications())
 }
 
-fn claim<'a>(assessment: &'a Assessment, id: &str) -> &'a Claim {
+pub(crate) fn claim<'a>(assessment: &'a Assessment, id: &str) -> &'a Claim {
     assessment
         .claims
         .iter()
@@ -676,4 +677,21 @@ fn a_loss_that_is_none_or_undecidable_is_not_called_uneventful() {
             .retain(|one| one.kind != Some(MetricKind::LearningRate));
     };
     assert_eq!(uneventful(&no_rate), Status::Missing);
+}
+
+#[test]
+fn narrow_weights_are_said_not_to_be_sampled() {
+    let mut world = good();
+    for tensor in world
+        .inventory
+        .checkpoints
+        .iter_mut()
+        .flat_map(|one| &mut one.tensors)
+    {
+        tensor.dtype = "F8_E4M3".into();
+    }
+    let assessment = assessed(&world, &Measurements::default());
+    let unread = assessment.checked.unread.last().expect("is told");
+    assert_eq!(unread.why, "not sampled: its matrices are F8_E4M3");
+    assert_eq!(assessment.checked.sampled_checkpoints, 0);
 }

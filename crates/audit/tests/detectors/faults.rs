@@ -60,6 +60,7 @@ pub(crate) fn planted(detector: &str, draw: &mut Draw) -> Fault {
         "references" => references(draw),
         "evaluations" => evaluations(draw),
         "shards" => shards(draw),
+        "pickles" => crate::pickled::planted(draw),
         "number_format" => number_format(draw),
         _ => crate::curves::planted(detector, draw),
     }
@@ -297,19 +298,37 @@ fn token_totals(draw: &mut Draw) -> Fault {
     let mut world = sound(draw, Some(Cadence::Even), Some(Naming::Olmo));
     let n = length(&world);
     let i = inside(draw, &world);
-    match draw.below(4) {
-        // A table says another total.
-        0 => {
+    match draw.below(6) {
+        // A table, or a sentence, says another total.
+        0 | 1 => {
             let tokens = world.inventory.checkpoints[n - 1].tokens.expect("is named") as f64;
             let other = tokens * draw.between(1.02, 1.3) / 1e9;
-            world
-                .card()
-                .text
-                .push_str(&format!("\n| Total | {other:.1}B tokens |\n"));
+            let millions = (other * 1e3).round() as u64;
+            let said = match draw.below(6) {
+                0 => format!("\n| Total | {other:.1}B tokens |\n"),
+                1 => format!("\n| tokens | {millions},000,000 |\n"),
+                2 => format!("\nIn all it was trained on {millions}000000 tokens.\n"),
+                3 => format!("\nTrained for {:.5}T tokens.\n", other / 1e3),
+                4 => format!(
+                    "\n本モデルは{:.2}億トークンで学習されています。\n",
+                    other * 10.0
+                ),
+                _ => format!("\n事前学習：{:.5}兆トークン\n", other / 1e3),
+            };
+            world.card().text.push_str(&said);
             Fault::any(world, &["totals_differ"])
         }
+        // A table as exports of this program have it, whose total is another by one batch.
+        2 => {
+            let steps = world.inventory.checkpoints[n - 1].step.expect("is drawn");
+            world.card().text = format!(
+                "# Model\n\n| updates | {steps} |\n| sequences a batch | 8 |\n| tokens a sequence | 128 |\n| tokens | {} |\n",
+                (steps - 1) * 8 * 128
+            );
+            Fault::any(world, &["product_differs"])
+        }
         // A batch of another size.
-        1 => {
+        3 => {
             let card = world.card();
             let line = card
                 .text
@@ -321,7 +340,7 @@ fn token_totals(draw: &mut Draw) -> Fault {
             Fault::any(world, &["product_differs"])
         }
         // A count in a name that is another step's.
-        2 => {
+        4 => {
             let other = world.inventory.checkpoints[(i + n / 2) % n].tokens;
             world.inventory.checkpoints[i].tokens = other;
             Fault::of(world, &["tokens_off_the_line", "tokens_fall"], &[i])

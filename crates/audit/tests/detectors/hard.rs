@@ -29,6 +29,7 @@ pub(crate) fn sound_for(detector: &str, draw: &mut Draw) -> World {
         "references" => odd_links(draw, &mut world),
         "evaluations" => odd_scores(draw, &mut world),
         "shards" => two_formats(draw, &mut world),
+        "pickles" => crate::pickled::hard(draw, &mut world),
         "number_format" => mixed(&mut world),
         "spikes" => waves(draw, &mut world),
         "non_finite" => overflows(draw, &mut world),
@@ -207,7 +208,12 @@ fn last_state_only(draw: &mut Draw, world: &mut World) {
 
 /// Other models' totals, stages, a rounded total, a batch that grew.
 fn more_statements(draw: &mut Draw, world: &mut World) {
-    let text = match draw.below(4) {
+    let last = world.inventory.checkpoints[length(world) - 1].step;
+    let exact = format!(
+        "\n| updates | {} |\n| sequences a batch | 8 |\n| tokens a sequence | 128 |\n| Sequences | 4,096,000 |\n",
+        last.expect("is drawn")
+    );
+    let text = match draw.below(9) {
         0 => {
             "\nIt was further trained on 50B tokens of code. The chat model was trained on 2B tokens.\n"
         }
@@ -215,11 +221,38 @@ fn more_statements(draw: &mut Draw, world: &mut World) {
         2 => {
             "\n| Per device batch size | 4 |\n| Fine-tuning batch size | 64 |\n| Total tokens per batch | 4M |\n"
         }
+        3 => {
+            "\nIt was trained at 3,500,000 tokens per second. A total vocabulary of 1,000,000 tokens was tried. \
+             Trained with batches of 4,194,304 tokens and a context of 1,048,576 tokens.\n"
+        }
+        4 => {
+            "\n学習時のバッチサイズは4,194,304トークン、コンテキスト長は合計1,048,576トークンです。\
+             継続事前学習は1000億トークンで行いました。評価には合計50億トークンを用いました。\n"
+        }
+        5 => {
+            "\n## Evaluation\n\n| tokens | 2,638,400 |\n| Total tokens | 1.5B |\n\n# Model\n\n| tokens per second | 2,638,400 |\n"
+        }
+        6 => {
+            "\nEvaluated on a total of 5,000,000 held-out tokens. Perplexity was computed over a total of 10B tokens. \
+             Supports a total of 2,000,000 input tokens; the tokenizer was trained on 10B tokens.\n"
+        }
+        // Factors of a table without a total of its own that is exact are those of the prose.
+        7 => return agreeing(world, &exact),
         _ => "\nLlama 2 was trained on 2T tokens. Each chunk has a total of 3.5B tokens.\n",
     };
     // Before the table, so that they are read first.
     let card = world.card();
     card.text.insert_str(0, text);
+}
+
+/// A table as exports of this program have it, whose product is its total, and no other statement.
+fn agreeing(world: &mut World, factors: &str) {
+    let last = world.inventory.checkpoints[length(world) - 1].step;
+    let tokens = last.expect("is drawn") * 8 * 128;
+    for checkpoint in &mut world.inventory.checkpoints {
+        checkpoint.tokens = None;
+    }
+    world.card().text = format!("# Model\n{factors}| tokens | {tokens} |\n");
 }
 
 /// Links that lead somewhere though they do not look it.

@@ -13,6 +13,7 @@ mod draw;
 mod faults;
 mod hard;
 mod licences;
+mod pickled;
 mod world;
 
 use glasswork_audit::publication::DETECTOR_IDS;
@@ -38,6 +39,7 @@ const PROMISED: &[(&str, u64)] = &[
     ("references", 30),
     ("evaluations", 30),
     ("shards", 30),
+    ("pickles", 30),
     ("number_format", 30),
     ("spikes", 29),
     ("non_finite", 30),

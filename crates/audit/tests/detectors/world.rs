@@ -384,6 +384,7 @@ fn evaluations(draw: &mut Draw, checkpoints: &[Checkpoint]) -> Vec<Evaluation> {
                 path: format!("{}/eval.json", one.name),
                 checkpoint: Some(one.name.clone()),
                 results,
+                ..Evaluation::default()
             }
         })
         .collect()

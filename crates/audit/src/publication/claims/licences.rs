@@ -17,12 +17,15 @@ pub(super) fn model_licence(grounds: &Grounds<'_>) -> Claim {
     let unread = unread_bases(grounds);
     // A file that nobody recognised may say something else than the card.
     let files = &grounds.licences.files_unknown;
+    // So may a sentence of the card.
+    let prose = closing_sentences(grounds);
     let open = || {
-        let is_open = model.known && !(unread.is_empty() && files.is_empty());
-        is_open.then(|| {
+        let all_read = unread.is_empty() && files.is_empty() && prose.is_empty();
+        (model.known && !all_read).then(|| {
             missing(id)
                 .with("bases_unknown", unread.clone())
                 .with("files_unknown", files.clone())
+                .with("prose_restricts", prose.clone())
         })
     };
     let claim = grounds.broken(id, &found).or_else(open).unwrap_or_else(|| {
@@ -48,6 +51,17 @@ fn rule(finding: &Finding, name: &str) -> bool {
 fn unread_bases(grounds: &Grounds<'_>) -> Vec<String> {
     let bases = grounds.licences.bases.iter().filter(|base| !base.known);
     bases.map(|base| base.of.clone()).collect()
+}
+
+/// Sentences of cards that close a use which the stated licence leaves open.
+fn closing_sentences(grounds: &Grounds<'_>) -> Vec<String> {
+    grounds
+        .against(&["licences"], Severity::Doubt)
+        .into_iter()
+        .filter(|finding| rule(finding, "prose-restricts"))
+        .filter_map(|finding| finding.evidence.last())
+        .filter_map(|sentence| sentence.detail.clone())
+        .collect()
 }
 
 pub(super) fn data_licences(grounds: &Grounds<'_>) -> Claim {

@@ -20,18 +20,22 @@ const ELSEWHERE: f64 = 0.02;
 const MOST: f64 = 0.8;
 
 /// The metric's name without the filter: `acc_norm,none` is `acc_norm`.
-fn metric_name(key: &str) -> &str {
+pub(crate) fn metric_name(key: &str) -> &str {
     key.split(',').next().unwrap_or(key).trim()
 }
 
-/// Whether one of a task's metrics is a number; a standard error is none.
+/// Whether a key among a task's metrics is one; a standard error is none.
+pub(crate) fn is_metric(key: &str) -> bool {
+    let name = metric_name(key);
+    !name.ends_with("stderr") && !NO_METRICS.contains(&name)
+}
+
+/// Whether one of a task's metrics is a number.
 pub(crate) fn has_score(metrics: &BTreeMap<String, Score>) -> bool {
-    metrics.iter().any(|(key, score)| {
-        let name = metric_name(key);
-        !name.ends_with("stderr")
-            && !NO_METRICS.contains(&name)
-            && matches!(score, Score::Value(value) if value.is_finite())
-    })
+    let finite = |score: &Score| matches!(score, Score::Value(value) if value.is_finite());
+    metrics
+        .iter()
+        .any(|(key, score)| is_metric(key) && finite(score))
 }
 
 /// Unfinished, missing and impossible scores.

@@ -40,7 +40,11 @@ fn finding(conflict: &Conflict) -> Finding {
     let parties: Vec<String> = conflict
         .parties
         .iter()
-        .map(|party| format!("{}: {}", party.who, party.licence))
+        .map(|party| match &party.origin {
+            // A sentence of the card states no licence.
+            Some(origin) if party.licence.is_empty() => format!("{}: {}", party.who, origin.text),
+            _ => format!("{}: {}", party.who, party.licence),
+        })
         .collect();
     let clauses: Vec<String> = conflict
         .parties

@@ -8,6 +8,7 @@ pub mod initialisation;
 pub mod licences;
 pub mod number_format;
 pub mod optimizer_state;
+pub mod pickles;
 pub mod references;
 pub mod series;
 pub mod shards;
@@ -42,6 +43,7 @@ pub const DETECTORS: &[Detector] = &[
     ("references", references::detect),
     ("evaluations", evaluations::detect),
     ("shards", shards::detect),
+    ("pickles", pickles::detect),
     ("number_format", number_format::detect),
     ("spikes", series::spikes::detect),
     ("non_finite", series::non_finite::detect),

@@ -128,6 +128,9 @@ pub fn detect(of: &Subject<'_>) -> Vec<Finding> {
         }
     }
     for problem in &of.inventory.problems {
+        if names_more(of, problem) {
+            continue;
+        }
         let weights = of.inventory.checkpoints.iter().any(|checkpoint| {
             let mut weights = checkpoint.weights.iter();
             is_of(problem, checkpoint) && weights.any(|file| file.path == problem.path)
@@ -145,6 +148,13 @@ pub fn detect(of: &Subject<'_>) -> Vec<Finding> {
         );
     }
     findings
+}
+
+/// Whether another detector says why this file is not read: it names more than tensors need.
+fn names_more(of: &Subject<'_>, problem: &Problem) -> bool {
+    let mut pickles = of.inventory.pickles.iter();
+    pickles
+        .any(|one| one.weights && (&one.path, &one.revision) == (&problem.path, &problem.revision))
 }
 
 fn last_byte(tensor: &glasswork_published::Tensor) -> Option<u64> {

@@ -2,36 +2,41 @@
 
 use std::collections::BTreeSet;
 
+use glasswork_published::Card;
+
 use crate::publication::Subject;
 use crate::publication::evidence;
 use crate::publication::finding::{Finding, Severity};
 use crate::publication::lines::{Line, lines, main_line};
-use crate::publication::statements::{Tokens, token_counts, whole_numbers};
+use crate::publication::statements::{
+    Tokens, cell_count, clauses, plain, row, token_counts, whole_numbers,
+};
 
 /// Words of a line that speaks of the whole training.
 const TOTAL: &[&str] = &[
     "trained on",
     "train on",
     "trained for",
+    "trained with",
     "training tokens",
     "total",
     "pretrained on",
     "pre-trained on",
+    "学習",
+    "訓練",
+    "合計",
+    "総token",
 ];
-/// Words of a line that speaks of a part of it, or of something else.
+/// Words of a line that speaks of a part of it, or of another training.
 const PART: &[&str] = &[
     "fine-tun",
     "finetun",
     "instruct",
     "sft",
     "chat",
-    "per ",
-    "each",
-    "every",
     "chunk",
     "stage",
     "phase",
-    "context",
     "first ",
     "next ",
     "subset",
@@ -47,6 +52,84 @@ const PART: &[&str] = &[
     "other models",
     "compared",
     "llama",
+    "reward",
+    "継続",
+    "追加",
+    "ファインチューニング",
+    "微調整",
+    "指示",
+    "チャット",
+    "段階",
+    "ステージ",
+    "フェーズ",
+    "比べ",
+    "比較",
+    "他の",
+    "tokenナイザ",
+    "tokenizer",
+];
+/// Words of a clause that counts something else than a training.
+const ELSE: &[&str] = &[
+    "context",
+    "window",
+    "vocab",
+    "per ",
+    "each",
+    "every",
+    "batch",
+    "sequences of",
+    "documents of",
+    "steps of",
+    "second",
+    "throughput",
+    "evaluat",
+    "validation",
+    "held-out",
+    "held out",
+    "test set",
+    "benchmark",
+    "perplexity",
+    "support",
+    "input",
+    "output",
+    "prompt",
+    "generat",
+    "inference",
+    "文脈",
+    "コンテキスト",
+    "語彙",
+    "評価",
+    "検証",
+    "バッチ",
+    "毎秒",
+    "秒",
+    "あたり",
+    "ごと",
+    "各",
+    "最大",
+    "入力",
+    "出力",
+    "生成",
+    "推論",
+];
+/// Labels of a row that states the tokens of the training.
+const LABELS: &[&str] = &[
+    "token",
+    "tokens",
+    "training tokens",
+    "pretraining tokens",
+    "pre-training tokens",
+    "train tokens",
+    "total tokens",
+    "tokens (total)",
+    "total training tokens",
+    "number of tokens",
+    "number of training tokens",
+    "tokens seen",
+    "token数",
+    "学習token数",
+    "訓練token数",
+    "総token数",
 ];
 /// A batch of another size than steps and tokens say, beyond this, is another batch.
 const TOLERANCE: f64 = 0.02;
@@ -66,24 +149,59 @@ struct Statement {
 fn statements(of: &Subject<'_>) -> Vec<Statement> {
     let mut found = Vec::new();
     for card in &of.inventory.cards {
-        for (number, line) in card.text.lines().enumerate() {
-            let lower = line.to_ascii_lowercase();
-            let whole = TOTAL.iter().any(|word| lower.contains(word))
-                && !PART.iter().any(|word| lower.contains(word));
-            let largest = token_counts(line)
-                .into_iter()
-                .max_by(|a, b| a.tokens.total_cmp(&b.tokens));
-            if let Some(tokens) = largest.filter(|_| whole) {
+        for (number, line) in lines_of(card) {
+            if let Some(tokens) = total(&line) {
                 found.push(Statement {
                     card: card.path.clone(),
-                    line: number + 1,
+                    line: number,
                     tokens,
-                    sizes: model_sizes(&lower),
+                    sizes: model_sizes(&line),
                 });
             }
         }
     }
     found
+}
+
+/// Lines of a card in plain spelling, from 1, without those under a heading that is about something else.
+fn lines_of(card: &Card) -> impl Iterator<Item = (usize, String)> {
+    let (mut elsewhere, mut in_code) = (false, false);
+    let lines = card.text.lines().enumerate();
+    lines.filter_map(move |(at, line)| {
+        let line = plain(line);
+        in_code ^= line.trim_start().starts_with("```");
+        if line.starts_with('#') && !in_code {
+            elsewhere = PART.iter().chain(ELSE).any(|word| line.contains(word));
+        }
+        (!elsewhere).then_some((at + 1, line))
+    })
+}
+
+/// The tokens of the whole training, where a line states them.
+fn total(line: &str) -> Option<Tokens> {
+    let has = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
+    if has(line, PART) {
+        return None;
+    }
+    if line.trim_start().starts_with('|') {
+        let labelled = row(line).filter(|(label, _)| LABELS.contains(label));
+        if let Some((_, value)) = labelled {
+            return cell_count(value);
+        }
+        let whole = has(line, TOTAL) && !has(line, ELSE);
+        return largest(token_counts(line)).filter(|_| whole);
+    }
+    if !has(line, TOTAL) {
+        return None;
+    }
+    let own = clauses(line).filter(|clause| !has(clause, ELSE));
+    largest(own.flat_map(token_counts).collect())
+}
+
+fn largest(counts: Vec<Tokens>) -> Option<Tokens> {
+    counts
+        .into_iter()
+        .max_by(|a, b| a.tokens.total_cmp(&b.tokens))
 }
 
 /// Words such as `7b` or `olmo-7b` in a line in lower case: sizes of models, where no token follows.
@@ -136,6 +254,25 @@ fn stated(
                 .into_iter()
                 .find(|number| room.contains(number))
         })
+}
+
+/// The whole number of a row of a table with this label.
+fn of_row(of: &Subject<'_>, wanted: &str) -> Option<u64> {
+    let cards = of.inventory.cards.iter();
+    cards.flat_map(lines_of).find_map(|(_, line)| {
+        let (_, value) = row(&line).filter(|(label, _)| *label == wanted)?;
+        value.replace(',', "").parse().ok().filter(|&n: &u64| n > 0)
+    })
+}
+
+/// Updates, sequences a batch and tokens a sequence of a table that states all of them, as exports of this program do: their product is
+/// exact.
+fn factors(of: &Subject<'_>) -> Option<[u64; 3]> {
+    Some([
+        of_row(of, "updates")?,
+        of_row(of, "sequences a batch")?,
+        of_row(of, "tokens a sequence")?,
+    ])
 }
 
 /// Sequences a step, as cards say it.
@@ -229,6 +366,29 @@ pub fn detect(of: &Subject<'_>) -> Vec<Finding> {
         );
         break;
     }
+    if let Some([updates, sequences, tokens]) = factors(of)
+        && let Some(first) = statements.first()
+    {
+        let product = updates as f64 * sequences as f64 * tokens as f64;
+        let exact = Tokens {
+            tokens: product,
+            rounding: 0.0,
+        };
+        // Figures of one table are written out, or rounded as they show.
+        let says_so = |one: &Statement| {
+            let apart = (one.tokens.tokens - exact.tokens).abs();
+            apart == 0.0 || one.tokens.tokens % 1e6 == 0.0 && one.tokens.agrees(&exact)
+        };
+        if !statements.iter().any(says_so) {
+            findings.push(
+                about(Severity::Contradiction, &first.card, "product_differs")
+                    .with("stated", first.tokens.tokens)
+                    .with("product", product)
+                    .with("steps", updates)
+                    .on(evidence::file(&first.card, None, "cards")),
+            );
+        }
+    }
     let product = |steps: u64| Some(steps as f64 * batch(of)? as f64 * sequence(of)? as f64);
     if let (Some(steps), Some(first)) = (steps(of), statements.first())
         && let Some(product) = product(steps)
@@ -274,7 +434,8 @@ pub fn detect(of: &Subject<'_>) -> Vec<Finding> {
 
 /// How many figures there are to hold against each other: statements, a product of factors, names with tokens.
 pub(crate) fn compared(of: &Subject<'_>) -> usize {
-    let product = steps(of).is_some() && batch(of).is_some() && sequence(of).is_some();
+    let product = factors(of).is_some()
+        || steps(of).is_some() && batch(of).is_some() && sequence(of).is_some();
     let named = main_line(of.inventory).map_or(0, |line| counts(of, &line).len());
     statements(of).len() + usize::from(product) + if named >= 3 { named } else { 0 }
 }
@@ -370,6 +531,95 @@ fn along_names(of: &Subject<'_>, line: &Line) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn totals_are_read_in_every_spelling() {
+        for (line, tokens) in [
+            ("It was trained on 1,300,000,000,000 tokens.", 1.3e12),
+            (
+                "Amber was pre-trained on 1.3 trillion tokens of text",
+                1.3e12,
+            ),
+            (
+                "Trained on 1.3T tokens with a context length of 2,048 tokens.",
+                1.3e12,
+            ),
+            (
+                "Trained for 1.3T tokens (batches of 4,194,304 tokens)",
+                1.3e12,
+            ),
+            ("本モデルは約1.3兆トークンで学習されています。", 1.3e12),
+            (
+                "日本語と英語の3000億トークンを用いて事前学習を行いました。",
+                3e11,
+            ),
+            ("| tokens | 2,638,400 |", 2_638_400.0),
+            ("| **Training tokens** | 1.3T |", 1.3e12),
+            ("| 学習トークン数 | 3,000億 |", 3e11),
+            ("| Total | 1,258.5B tokens |", 1.2585e12),
+        ] {
+            let found = total(&plain(line)).map(|one| one.tokens);
+            assert_eq!(found, Some(tokens), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_a_sentence_says_of_something_else_is_no_total() {
+        for line in [
+            "The context length is 1,048,576 tokens in total.",
+            "Trained for long contexts of 1,048,576 tokens.",
+            "It was trained at 3,500,000 tokens per second.",
+            "Trained on 64 GPUs at a throughput of 1,200,000 tokens/s.",
+            "Trained with batches of 4,194,304 tokens.",
+            "It was trained for 100,000 steps of 4,194,304 tokens.",
+            "Trained with a global batch size of 4,194,304 tokens and AdamW.",
+            "A total vocabulary of 1,000,000 tokens was considered.",
+            "Evaluated on a total of 5,000,000 held-out tokens.",
+            "Perplexity was computed over a total of 10B tokens.",
+            "The tokenizer was trained on 10B tokens.",
+            "The chat model was trained on 2B tokens.",
+            "Fine-tuned: trained on 3,000,000 tokens of dialogue.",
+            "Checkpoints are saved every 4B tokens of training.",
+            "Supports a total of 2,000,000 input tokens.",
+            "The reward model was trained on 1.5B tokens.",
+            "コンテキスト長は合計1,048,576トークンです。",
+            "学習時のバッチサイズは4,194,304トークンです。",
+            "評価には合計50億トークンを用いました。",
+            "継続事前学習は1000億トークンで行いました。",
+            "学習速度は毎秒3,500,000トークンです。",
+            "130億パラメータのモデルをトークン単位で学習しました。",
+            "| tokens a sequence | 2,048,000 |",
+            "| tokens per second | 2,638,400 |",
+            "| Total tokens per batch | 4B |",
+            "| tokens | 2,638,400 | 5,276,800 |",
+        ] {
+            assert_eq!(total(&plain(line)), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn rows_under_a_heading_of_something_else_are_left_alone() {
+        let card = |heading: &str| Card {
+            text: format!(
+                "# Model\n\n## {heading}\n\n```\n# Training\n```\n\n| tokens | 2,638,400 |\n"
+            ),
+            ..Card::default()
+        };
+        let found = |heading: &str| {
+            let card = card(heading);
+            lines_of(&card).filter_map(|(_, line)| total(&line)).count()
+        };
+        assert_eq!(found("Training"), 1);
+        for heading in [
+            "Evaluation",
+            "Fine-tuning",
+            "Inference",
+            "Tokenizer",
+            "評価",
+        ] {
+            assert_eq!(found(heading), 0, "{heading}");
+        }
+    }
 
     #[test]
     fn sizes_of_models_are_told_from_counts_of_tokens() {
