@@ -40,7 +40,7 @@ fn main() {
     let files = TaskFiles::open(&PathBuf::from(option("--tasks", "."))).expect("task files");
     let data = Datasets {
         files: option("--data", ".").into(),
-        mirrors: Vec::new(),
+        ..Datasets::default()
     };
     let names: Vec<String> = option("--names", "")
         .split(',')

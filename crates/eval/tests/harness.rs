@@ -108,6 +108,7 @@ fn run(model: &mut Bytes, data: &Path, log: &Path, names: &[&str]) -> Result<Eva
     let datasets = Datasets {
         files: data.into(),
         mirrors: vec![data.into()],
+        source: None,
     };
     evaluate(
         model,

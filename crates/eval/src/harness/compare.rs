@@ -34,7 +34,8 @@ pub struct Difference {
     pub mean: f64,
     /// Its paired standard error.
     pub standard_error: Option<f64>,
-    /// Its 95 % interval, mean ± 1.96 standard errors (normal: for at least some dozens of pairs).
+    /// Its 95 % interval: for right and wrong answers that of Agresti and Min 2005 (half a pair is added to each of the
+    /// four cells, so that it says something of few pairs, too); else mean ± 1.96 standard errors, for some dozens of pairs.
     pub interval: Option<(f64, f64)>,
     /// Where all values are right or wrong.
     pub binary: Option<Binary>,
@@ -140,9 +141,41 @@ fn difference(metric: String, pairs: &[(f64, f64)]) -> Difference {
         means: (mean(&first), mean(&second)),
         mean: centre,
         standard_error: error,
-        interval: error.map(|error| (centre - 1.96 * error, centre + 1.96 * error)),
+        interval: match binary {
+            Some(binary) => Some(of_pairs(binary, pairs.len())),
+            None => error.map(|error| (centre - 1.96 * error, centre + 1.96 * error)),
+        },
         binary,
     }
+}
+
+/// The 95 % interval of the difference of two shares in pairs (Agresti and Min 2005, adjusted Wald).
+fn of_pairs(binary: Binary, pairs: usize) -> (f64, f64) {
+    let n = pairs as f64 + 2.0;
+    let first = binary.first_only as f64 + 0.5;
+    let second = binary.second_only as f64 + 0.5;
+    let centre = (second - first) / n;
+    let error = (first + second - (second - first) * centre).sqrt() / n;
+    (
+        (centre - 1.96 * error).max(-1.0),
+        (centre + 1.96 * error).min(1.0),
+    )
+}
+
+/// The 95 % interval of a mean over `count` documents, `error` being its standard error: Wilson's for a share of right
+/// answers (Wilson 1927), which also says something where all or none are right; else mean ± 1.96 standard errors.
+pub fn interval(mean: f64, error: Option<f64>, count: usize) -> Option<(f64, f64)> {
+    let error = error.filter(|error| error.is_finite())?;
+    let n = count as f64;
+    // Values that are 0 or 1 have this standard error and no other.
+    let of_share = (mean * (1.0 - mean) / (n - 1.0)).sqrt();
+    if count > 1 && (0.0..=1.0).contains(&mean) && (error - of_share).abs() < 1e-9 {
+        let z2 = 1.96f64 * 1.96;
+        let centre = (mean + z2 / (2.0 * n)) / (1.0 + z2 / n);
+        let half = 1.96 * (mean * (1.0 - mean) / n + z2 / (4.0 * n * n)).sqrt() / (1.0 + z2 / n);
+        return Some(((centre - half).max(0.0), (centre + half).min(1.0)));
+    }
+    Some((mean - 1.96 * error, mean + 1.96 * error))
 }
 
 /// Exact two-sided McNemar test (McNemar 1947; binomial form): of `a + b` disagreements, each way is as likely.
@@ -198,6 +231,25 @@ mod tests {
         assert_eq!((mcnemar(3, 3), mcnemar(0, 0)), (1.0, 1.0));
     }
 
+    #[test]
+    fn intervals_are_wilsons_for_shares() {
+        // Agresti and Coull 1998, formula (2), by hand: 8 of 10.
+        let error = (0.8f64 * 0.2 / 9.0).sqrt();
+        let (low, high) = interval(0.8, Some(error), 10).expect("has one");
+        assert!(
+            (low - 0.4902).abs() < 1e-4 && (high - 0.9433).abs() < 1e-4,
+            "{low} {high}"
+        );
+        let (low, high) = interval(1.0, Some(0.0), 100).expect("has one");
+        assert!(
+            (low - 0.9630).abs() < 1e-4 && (high - 1.0).abs() < 1e-9,
+            "{low} {high}"
+        );
+        let (low, high) = interval(12.0, Some(0.5), 100).expect("has one");
+        assert!((low - 11.02).abs() < 1e-12 && (high - 12.98).abs() < 1e-12);
+        assert_eq!(interval(0.5, None, 100), None);
+    }
+
     fn lines(values: &[f64], hash: &str) -> String {
         let line = |(i, v): (usize, &f64)| {
             format!(
@@ -230,6 +282,18 @@ mod tests {
         );
         let error = acc.standard_error.expect("has one");
         assert!((error - 1.0 / 3.0).abs() < 1e-12, "{error}");
+        // By hand: (2.5 − 0.5) / 5 ± 1.96 · √(3 − 4 / 5) / 5.
+        let (low, high) = acc.interval.expect("has one");
+        assert!(
+            (low + 0.181_430).abs() < 1e-5 && (high - 0.981_430).abs() < 1e-5,
+            "{low} {high}"
+        );
+        let same = compare(&lines(&[1.0, 1.0], "h"), &lines(&[1.0, 1.0], "h")).expect("compares");
+        let (low, high) = same.differences[0].interval.expect("has one");
+        assert!(
+            (low + 0.49).abs() < 1e-9 && (high - 0.49).abs() < 1e-9,
+            "two pairs tell little"
+        );
         let shares = compare(&lines(&[0.2, 0.4], "h"), &lines(&[0.3, 0.5], "h")).expect("compares");
         assert!(shares.differences[0].binary.is_none());
     }

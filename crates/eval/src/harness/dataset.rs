@@ -1,7 +1,9 @@
 //! Documents of a split: from the files that a task names, or from a folder that mirrors a data set of the Hub.
 
 use super::json;
-use super::node::Node;
+use super::node::{Node, map};
+use super::source::{DataSource, fetch, with_owner};
+use super::split_files::{Asked, LONGEST_CARD, is_data, of_split};
 use super::table;
 use super::task_files::{hex, sha256};
 use crate::EvalError;
@@ -9,6 +11,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 /// Longest data file.
 const LONGEST_FILE: u64 = 2 << 30;
@@ -16,8 +19,6 @@ const LONGEST_FILE: u64 = 2 << 30;
 const MOST_FILES: usize = 4096;
 /// Deepest folders of a mirror.
 const DEEPEST: usize = 4;
-/// Endings that are read.
-const ENDINGS: [&str; 5] = ["jsonl", "json", "csv", "tsv", "parquet"];
 
 /// Where data sets lie.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +27,43 @@ pub struct Datasets {
     pub files: PathBuf,
     /// Folders with `owner/name/…`, each as the Hub shows that data set.
     pub mirrors: Vec<PathBuf>,
+    /// Where those come from that no mirror has.
+    pub source: Option<Arc<dyn DataSource>>,
+}
+
+/// What a split was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// The data set as the task names it.
+    pub(super) dataset: String,
+    pub(super) split: String,
+    /// The commit, where it was fetched.
+    pub(super) commit: Option<String>,
+    /// Path and SHA-256 of each file.
+    pub(super) files: Vec<(String, String)>,
+}
+
+impl Origin {
+    /// As results show it.
+    pub(super) fn node(&self) -> Node {
+        let file = |(path, digest): &(String, String)| (path.clone(), digest.as_str().into());
+        let files = Node::Map(self.files.iter().map(file).collect());
+        map([
+            ("dataset", self.dataset.as_str().into()),
+            ("split", self.split.as_str().into()),
+            (
+                "commit",
+                self.commit.as_deref().map_or(Node::Null, Node::from),
+            ),
+            ("files_sha256", files),
+        ])
+    }
+}
+
+/// Files of a split: path as the data set names it, and place on this disk.
+struct Files {
+    commit: Option<String>,
+    places: Vec<(String, PathBuf)>,
 }
 
 /// A split's documents.
@@ -37,6 +75,8 @@ pub(super) struct Dataset {
     pub(super) documents: Vec<Node>,
     /// SHA-256 over the files, in order.
     pub(super) digest: String,
+    /// The files; empty for documents that were made.
+    pub(super) origin: Option<Origin>,
 }
 
 impl Dataset {
@@ -81,6 +121,7 @@ impl Dataset {
             features,
             documents,
             digest,
+            origin: None,
         })
     }
 }
@@ -101,28 +142,45 @@ impl Datasets {
             ),
             reason,
         };
+        let asked = Asked {
+            config: name,
+            kwargs,
+            split,
+        };
         let files = match path {
             "json" | "csv" | "parquet" => self.named(kwargs, split),
-            _ => self.mirrored(path, name, split),
+            _ => self.of_name(path, asked),
         };
         let files = files.map_err(wrong)?;
         let mut documents = Vec::new();
         let mut digests = Sha256::new();
-        for file in &files {
-            let bytes = read(file)?;
-            digests.update(sha256(&bytes));
-            let read = read_documents(file, bytes);
+        let mut origin = Origin {
+            dataset: path.to_owned(),
+            split: split.to_owned(),
+            commit: files.commit,
+            files: Vec::new(),
+        };
+        for (name, file) in files.places {
+            let bytes = read(&file)?;
+            let digest = sha256(&bytes);
+            digests.update(&digest);
+            origin.files.push((name, digest));
+            let read = read_documents(&file, bytes);
             documents
                 .extend(read.map_err(|reason| wrong(format!("{}: {reason}", file.display())))?);
         }
         if documents.is_empty() {
             return Err(wrong(format!("split {split} has no documents")));
         }
-        Dataset::new(documents, hex(&digests.finalize())).map_err(wrong)
+        let dataset = Dataset::new(documents, hex(&digests.finalize())).map_err(wrong)?;
+        Ok(Dataset {
+            origin: Some(origin),
+            ..dataset
+        })
     }
 
     /// `data_files` of a task: one name, several, or either for each split.
-    fn named(&self, kwargs: &Node, split: &str) -> Result<Vec<PathBuf>, String> {
+    fn named(&self, kwargs: &Node, split: &str) -> Result<Files, String> {
         let given = kwargs.get("data_files").ok_or("data_files are missing")?;
         let given = match given {
             // Without names all is the training split, as for the `datasets` library.
@@ -139,94 +197,78 @@ impl Datasets {
                 .components()
                 .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
             match plain {
-                true => Ok(self.files.join(name)),
+                true => Ok((name.to_owned(), self.files.join(name))),
                 false => Err(format!("{name} leaves the folder of the data")),
             }
         };
-        names.into_iter().map(place).collect()
+        Ok(Files {
+            commit: None,
+            places: names.into_iter().map(place).collect::<Result<_, _>>()?,
+        })
     }
 
-    /// The files of a split in a mirror of the Hub.
-    fn mirrored(
-        &self,
-        path: &str,
-        name: Option<&str>,
-        split: &str,
-    ) -> Result<Vec<PathBuf>, String> {
+    /// The files of a split of a data set that has a name: in a mirror, else fetched.
+    fn of_name(&self, path: &str, asked: Asked<'_>) -> Result<Files, String> {
         let part = |part: &str| {
             !part.is_empty() && part != "." && part != ".." && !part.contains(['/', '\\', '\0'])
         };
-        if !path.split('/').all(part) || !name.is_none_or(part) {
+        if !path.split('/').all(part) || !asked.config.is_none_or(part) {
             return Err("is no name of a data set".to_owned());
         }
         let folder = self
             .mirrors
             .iter()
-            .map(|root| root.join(path))
+            .flat_map(|root| [root.join(path), root.join(with_owner(path))])
             .find(|folder| folder.is_dir());
-        let folder = folder.ok_or("is not on this machine")?;
-        let mut all = Vec::new();
-        list(&folder, "", 0, &mut all).map_err(|error| format!("{}: {error}", folder.display()))?;
-        all.sort();
-        // A configuration is a folder, or stands before the split in a file's name.
-        let of_name: Vec<&String> = match name {
-            Some(name) => {
-                let inside: Vec<&String> = all
-                    .iter()
-                    .filter(|file| file.split('/').any(|part| part == name))
-                    .collect();
-                match inside.is_empty() {
-                    true => all
-                        .iter()
-                        .filter(|file| {
-                            file_name(file).starts_with(&format!("{name}-"))
-                                || file_name(file).starts_with(&format!("{name}_"))
-                        })
-                        .collect(),
-                    false => inside,
-                }
+        match (folder, &self.source) {
+            (Some(folder), _) => mirrored(&folder, path, asked),
+            (None, Some(source)) => {
+                let (commit, places) = fetch(source.as_ref(), path, asked)?;
+                Ok(Files {
+                    commit: Some(commit),
+                    places,
+                })
             }
-            None => all.iter().collect(),
-        };
-        // One data set without configurations in its files' names may still be asked for by one.
-        let of_name = if of_name.is_empty() {
-            all.iter().collect()
-        } else {
-            of_name
-        };
-        let found: Vec<PathBuf> = of_name
-            .iter()
-            .filter(|file| is_split(file, split))
-            .map(|file| folder.join(file))
-            .collect();
-        match found.is_empty() {
-            true => Err(format!("{} has no file of split {split}", folder.display())),
-            false => Ok(found),
+            (None, None) => Err("is not on this machine".to_owned()),
         }
     }
 }
 
-fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
-/// Whether a file's name, or its folder's, says that it belongs to a split.
-fn is_split(path: &str, split: &str) -> bool {
-    let names: &[&str] = match split {
-        "validation" => &["validation", "valid", "val", "dev"],
-        "train" => &["train", "training"],
-        "test" => &["test", "eval"],
-        other => &[other],
+/// The files of a split in a folder that shows a data set as the Hub does.
+fn mirrored(folder: &Path, name: &str, asked: Asked<'_>) -> Result<Files, String> {
+    let mut all = Vec::new();
+    list(folder, "", 0, &mut all).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let card = folder.join("README.md");
+    let card = match std::fs::metadata(&card) {
+        Ok(found) if found.is_file() && found.len() <= LONGEST_CARD => {
+            let text = read(&card).map_err(|error| error.to_string())?;
+            Some(String::from_utf8_lossy(&text).into_owned())
+        }
+        _ => None,
     };
-    let stem = file_name(path).split('.').next().unwrap_or_default();
-    let words: Vec<&str> = stem.split(['-', '_']).collect();
-    let folder = path.rsplit('/').nth(1).unwrap_or_default();
-    // The split's own name goes before what it is also called.
-    words.contains(&split)
-        || folder == split
-        || names
-            .iter()
-            .any(|name| words.contains(name) || folder == *name)
+    let chosen = of_split(&all, card.as_deref(), asked)
+        .map_err(|reason| format!("{name}, in {}, {reason}", folder.display()))?;
+    // What a script reads is not what it makes: several of its files may be languages, or parts of another set.
+    let script = format!("{}.py", name.rsplit('/').next().unwrap_or(name));
+    let of_config = |file: &String| {
+        let config = asked.config.unwrap_or("default");
+        file.split('/').any(|part| part == config)
+    };
+    if chosen.len() > 1 && folder.join(&script).is_file() && !chosen.iter().all(of_config) {
+        return Err(format!(
+            "{} is made by {script}, and nothing of a data set is executed: have there what the Hub's branch \
+             refs/convert/parquet holds",
+            folder.display()
+        ));
+    }
+    let place = |file: String| {
+        let place = folder.join(&file);
+        (file, place)
+    };
+    Ok(Files {
+        commit: None,
+        places: chosen.into_iter().map(place).collect(),
+    })
 }
 
 fn list(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<String>) -> Result<(), String> {
@@ -242,11 +284,7 @@ fn list(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<String>) -> R
         // Links are followed: download caches consist of them.
         if path.is_dir() && depth < DEEPEST {
             list(&path, &format!("{prefix}{name}/"), depth + 1, files)?;
-        } else if path.is_file()
-            && ENDINGS
-                .iter()
-                .any(|ending| name.ends_with(&format!(".{ending}")))
-        {
+        } else if path.is_file() && is_data(&name) {
             if files.len() == MOST_FILES {
                 return Err(format!("has more than {MOST_FILES} files"));
             }
@@ -357,6 +395,25 @@ mod tests {
     }
 
     #[test]
+    fn files_that_a_script_reads_are_not_taken_together() {
+        let there = folder(&[
+            ("o/d/d.py", "raise"),
+            ("o/d/data/test.jsonl", "{\"a\": 1}"),
+            ("o/d/data/test_de.jsonl", "{\"a\": 2}"),
+            ("o/d/en/test/0000.jsonl", "{\"a\": 3}"),
+            ("o/d/en/test/0001.jsonl", "{\"a\": 4}"),
+        ]);
+        let data = Datasets {
+            mirrors: vec![there.path().into()],
+            ..Datasets::default()
+        };
+        let split = |config| data.split("o/d", Some(config), &Node::Null, "test");
+        let refused = split("default").expect_err("refuses").to_string();
+        assert!(refused.contains("made by d.py"), "{refused}");
+        assert_eq!(split("en").expect("reads").documents.len(), 2);
+    }
+
+    #[test]
     fn attack_no_name_leaves_the_folder() {
         let there = folder(&[
             ("in/o/d/train.jsonl", "{\"a\": 1}"),
@@ -365,6 +422,7 @@ mod tests {
         let data = Datasets {
             files: there.path().join("in"),
             mirrors: vec![there.path().join("in")],
+            source: None,
         };
         let none = Node::Null;
         for path in ["../secret", "..", "o/../../secret", "/etc", ""] {

@@ -66,10 +66,15 @@ impl Prepared {
             };
             let documents = builtin::process_docs(process, dataset.documents);
             let processed = documents.and_then(|documents| Dataset::new(documents, dataset.digest));
-            processed.map_err(|reason| wrong(&task, reason))
+            let processed = processed.map_err(|reason| wrong(&task, reason))?;
+            Ok(Dataset {
+                origin: dataset.origin,
+                ..processed
+            })
         };
         let asked = split(task.evaluated()?, task.process_docs.as_ref())?;
         let mut digests = vec![asked.digest.clone()];
+        let mut origins = vec![asked.origin];
         let pool = if task.shots == 0 {
             Vec::new()
         } else if let (None, Some(samples)) = (&task.fewshot.split, &task.fewshot.samples) {
@@ -87,6 +92,7 @@ impl Prepared {
             };
             let pool = split(name, process.as_ref())?;
             digests.push(pool.digest);
+            origins.push(pool.origin);
             pool.documents
         };
         let data_digest = super::task_files::sha256(digests.concat().as_bytes());
@@ -94,6 +100,10 @@ impl Prepared {
             let reason = format!("its data has the digest {data_digest}, it is pinned to {pinned}");
             return Err(wrong(&task, reason));
         }
+        let task = Task {
+            origins: origins.into_iter().flatten().collect(),
+            ..task
+        };
         let mut prepared = Self {
             templates: Templates::new(),
             features: asked.features,

@@ -134,17 +134,7 @@ impl Ask {
                 Ok(Ok(Tokens::Branches(branches.collect())))
             }
             Self::Generate { context, how } => {
-                let most = [
-                    "max_gen_toks",
-                    "max_new_tokens",
-                    "max_tokens",
-                    "max_completion_tokens",
-                ];
-                let most = most
-                    .iter()
-                    .find_map(|key| how.get(key))
-                    .and_then(Node::int)
-                    .unwrap_or(USUAL_NEW);
+                let most = new_tokens(how);
                 let until = match how.get("until") {
                     Some(Node::Text(one)) => vec![one.clone()],
                     Some(Node::List(several)) => several
@@ -176,6 +166,18 @@ impl Ask {
             }
         }
     }
+}
+
+/// Most tokens that `generation_kwargs` ask for.
+pub(super) fn new_tokens(how: &Node) -> i64 {
+    let names = [
+        "max_gen_toks",
+        "max_new_tokens",
+        "max_tokens",
+        "max_completion_tokens",
+    ];
+    let given = names.iter().find_map(|key| how.get(key));
+    given.and_then(Node::int).unwrap_or(USUAL_NEW)
 }
 
 /// One request in tokens.

@@ -1,5 +1,7 @@
 //! Result and sample files with the harness's keys.
 
+use super::compare::interval;
+use super::dataset::Origin;
 use super::group::Group;
 use super::json;
 use super::node::{Node, map};
@@ -9,6 +11,21 @@ use super::running::Judged;
 use super::stderr::{of_group, of_group_error};
 use super::task_files::sha256;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Of each task of a result of ours: documents that were judged, and documents of the split.
+pub fn counts(results: &str) -> BTreeMap<String, (usize, usize)> {
+    let results = json::parse(results).unwrap_or(Node::Null);
+    let counts = results.get("n-samples").and_then(Node::entries);
+    let of_task = |(task, counts): &(String, Node)| {
+        let count = |key: &str| usize::try_from(counts.get(key)?.int()?).ok();
+        Some((task.clone(), (count("effective")?, count("original")?)))
+    };
+    counts
+        .unwrap_or_default()
+        .iter()
+        .filter_map(of_task)
+        .collect()
+}
 
 /// A sample as one line.
 pub(super) fn sample_line(sample: &Node) -> String {
@@ -195,6 +212,19 @@ fn own(tasks: &[Judged], scores: &[TaskScore], (about, identity): (&About, &str)
         }
         if let Some(judged) = tasks.iter().find(|judged| judged.task.name == score.task) {
             entry.set("data_sha256", judged.data_digest.as_str().into());
+            entry.set("documents", Node::Int(judged.documents as i64));
+            entry.set("judged", Node::Int(judged.judged as i64));
+            let intervals = judged
+                .metrics
+                .iter()
+                .filter_map(|(metric, filter, value, error)| {
+                    let (low, high) = interval(*value, *error, judged.judged)?;
+                    let bounds = Node::List(vec![Node::Float(low), Node::Float(high)]);
+                    Some((format!("{metric},{filter}"), bounds))
+                });
+            entry.set("interval_95", Node::Map(intervals.collect()));
+            let origins = judged.task.origins.iter().map(Origin::node);
+            entry.set("data", Node::List(origins.collect()));
             entry.set("task_sha256", judged.task.digest().into());
         }
         (score.task.clone(), entry)

@@ -20,8 +20,10 @@ pub const VERSION: &str = "glasswork-harness-1 (lm-eval 0.4.13)";
 pub struct Options {
     /// Examples before each question, where the task does not say 0.
     pub shots: Option<usize>,
-    /// Only so many documents of each task.
+    /// Only so many documents of each task, the first ones, as the harness takes them.
     pub limit: Option<usize>,
+    /// Of those only so many, drawn at random by `seed`; each is asked as it would be among all.
+    pub sample: Option<usize>,
     /// Seed of the choice of examples; the harness has 1234.
     pub seed: u64,
     /// About so many tokens are computed before answers are kept.
@@ -33,6 +35,7 @@ impl Default for Options {
         Self {
             shots: None,
             limit: None,
+            sample: None,
             seed: 1234,
             portion: 1 << 17,
         }
@@ -101,6 +104,8 @@ pub struct TaskScore {
     pub metrics: Vec<(String, f64, Option<f64>)>,
     /// Guessing, for tasks with choices.
     pub chance: Option<Chance>,
+    /// Documents that were judged, and documents that the task has.
+    pub documents: (usize, usize),
 }
 
 /// What an evaluation gives.
@@ -155,6 +160,7 @@ pub fn evaluate(
                 state,
                 metrics: Vec::new(),
                 chance: None,
+                documents: (0, 0),
             }),
         }
     }

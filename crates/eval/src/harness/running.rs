@@ -25,8 +25,8 @@ type Asked = (Ask, Result<Wanted, String>);
 /// A task on its way.
 pub(super) struct Running {
     prepared: Prepared,
-    /// Requests of each document.
-    asked: Vec<Vec<Asked>>,
+    /// Documents' numbers, and their requests.
+    asked: Vec<(usize, Vec<Asked>)>,
 }
 
 /// A task that was judged.
@@ -58,24 +58,36 @@ impl Running {
         );
         let mut random = Random::new(options.seed);
         let mut asked = Vec::new();
-        for document in prepared
-            .documents
-            .iter()
-            .take(options.limit.unwrap_or(usize::MAX))
-        {
+        let documents = &prepared.documents;
+        let count = options
+            .limit
+            .map_or(documents.len(), |limit| limit.min(documents.len()));
+        // A stream of its own: examples are drawn as without a sample.
+        let sample = options.sample.unwrap_or(count).min(count);
+        let mut drawn = Random::new(options.seed)
+            .sample(count, sample)
+            .unwrap_or_default();
+        drawn.sort_unstable();
+        let mut drawn = drawn.into_iter().peekable();
+        for (number, document) in documents.iter().enumerate().take(count) {
+            // Asked about or not, a document takes its examples from the stream.
+            let asks = Ask::of(&prepared, document, &mut random)?;
+            if drawn.next_if_eq(&number).is_none() {
+                continue;
+            }
             let mut requests = Vec::new();
-            for ask in Ask::of(&prepared, document, &mut random)? {
+            for ask in asks {
                 let wanted = ask.tokens(model)?.map(|tokens| Wanted::new(tokens, &under));
                 requests.push((ask, wanted));
             }
-            asked.push(requests);
+            asked.push((number, requests));
         }
         Ok(Self { prepared, asked })
     }
 
     /// What the model is asked.
     pub(super) fn wanted(&self) -> impl Iterator<Item = &Wanted> {
-        let asked = self.asked.iter().flatten();
+        let asked = self.asked.iter().flat_map(|(_, requests)| requests);
         asked.filter_map(|(_, wanted)| wanted.as_ref().ok())
     }
 
@@ -106,7 +118,8 @@ impl Running {
         let mut values: Vec<((String, String), Vec<Node>)> = Vec::new();
         for pipeline in &task.pipelines {
             let first = pipeline.name == task.pipelines[0].name;
-            for (number, requests) in self.asked.iter().enumerate() {
+            for (number, requests) in &self.asked {
+                let number = *number;
                 let document = &self.prepared.documents[number];
                 let answers = match self.answers(requests, log) {
                     Ok(answers) => answers,
@@ -217,7 +230,8 @@ impl Running {
             return Ok(None);
         };
         let mut levels = Vec::new();
-        for document in self.prepared.documents.iter().take(self.asked.len()) {
+        for (number, _) in &self.asked {
+            let document = &self.prepared.documents[*number];
             levels.push(1.0 / self.prepared.choices(document)?.len() as f64);
         }
         let level = super::stderr::mean(&levels);
@@ -306,6 +320,60 @@ impl Judged {
             state: self.state.clone(),
             metrics: metrics.collect(),
             chance: self.chance,
+            documents: (self.judged, self.documents),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::harness::fake::Fake;
+    use crate::harness::{About, Datasets, Options, TaskFiles, Unwatched, evaluate};
+
+    #[test]
+    fn a_sample_asks_as_the_whole_does() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let rows: String = (0..40).map(|i| format!("{{\"q\": \"x{i}\"}}\n")).collect();
+        std::fs::write(folder.path().join("x.jsonl"), rows).expect("writes");
+        let text = "task: t\ndataset_path: json\ndataset_kwargs:\n  data_files:\n    test: x.jsonl\ntest_split: test\n\
+            fewshot_split: test\nnum_fewshot: 2\noutput_type: multiple_choice\ndoc_to_text: \"{{q}}\"\n\
+            doc_to_choice: [ab, cde]\ndoc_to_target: 0\n";
+        let files = TaskFiles::new([("t.yaml".to_owned(), text.to_owned())].into());
+        let data = Datasets {
+            files: folder.path().into(),
+            ..Datasets::default()
+        };
+        let lines = |sample| {
+            let options = Options {
+                sample,
+                ..Options::default()
+            };
+            let names = ["t".to_owned()];
+            let about = About::default();
+            let mut model = Fake::new(64);
+            let of = evaluate(
+                &mut model,
+                (&files, &names),
+                &data,
+                &options,
+                None,
+                &about,
+                &Unwatched,
+            );
+            let of = of.expect("evaluates");
+            let lines = of.samples[0]
+                .1
+                .lines()
+                .map(str::to_owned)
+                .collect::<Vec<_>>();
+            (of.scores[0].documents, lines)
+        };
+        let (all, whole) = lines(None);
+        let (some, sample) = lines(Some(9));
+        assert_eq!((all, some), ((40, 40), (9, 40)));
+        assert!(sample.iter().all(|line| whole.contains(line)));
+        // Not the first ones.
+        assert!(!sample.iter().all(|line| whole[..9].contains(line)));
+        assert_eq!(lines(Some(99)).1, whole);
     }
 }

@@ -1,5 +1,6 @@
 //! A task's configuration, checked once.
 
+use super::dataset::Origin;
 use super::filter::Pipeline;
 use super::metric::Metric;
 use super::node::{Node, map};
@@ -78,6 +79,8 @@ pub struct Task {
     pub(super) pipelines: Vec<Pipeline>,
     pub(super) gen_prefix: Option<String>,
     pub(super) version: Node,
+    /// What its documents were read from; empty until they are.
+    pub(super) origins: Vec<Origin>,
     /// As the harness writes it into a result.
     pub(super) dump: Node,
 }
@@ -255,6 +258,7 @@ impl Task {
             repeats: read.count("repeats", 1)?.max(1),
             pipelines: Pipeline::of(read.value("filter_list")).map_err(|r| read.wrong(r))?,
             gen_prefix: read.text("gen_prefix")?,
+            origins: Vec::new(),
             version: read
                 .value("metadata")
                 .and_then(|m| m.get("version").cloned())

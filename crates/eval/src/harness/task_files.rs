@@ -13,6 +13,11 @@ const LONGEST_FILE: u64 = 4 << 20;
 const MOST_FILES: usize = 50_000;
 /// Deepest folders.
 const DEEPEST_FOLDER: usize = 12;
+/// Deepest includes, and most files that one task file draws in.
+const DEEPEST_INCLUDE: usize = 32;
+const MOST_INCLUDED: usize = 1000;
+/// Most keys of a map.
+const MOST_KEYS: usize = 4096;
 
 /// What a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,16 +102,27 @@ impl TaskFiles {
 
     /// The configuration in a file, with what it includes.
     pub(super) fn config(&self, path: &str) -> Result<Node, EvalError> {
-        self.with_includes(path, &mut Vec::new())
+        self.with_includes(path, &mut Vec::new(), &mut 0)
             .map_err(|reason| EvalError::Task {
                 task: path.to_owned(),
                 reason,
             })
     }
 
-    fn with_includes(&self, path: &str, within: &mut Vec<String>) -> Result<Node, String> {
+    fn with_includes(
+        &self,
+        path: &str,
+        within: &mut Vec<String>,
+        count: &mut usize,
+    ) -> Result<Node, String> {
         if within.iter().any(|file| file == path) {
             return Err(format!("{path} includes itself"));
+        }
+        *count += 1;
+        if within.len() > DEEPEST_INCLUDE || *count > MOST_INCLUDED {
+            return Err(format!(
+                "includes more than {MOST_INCLUDED} files, or deeper than {DEEPEST_INCLUDE}"
+            ));
         }
         let text = self.texts.get(path);
         let text = text.ok_or_else(|| format!("there is no file {path} to include"))?;
@@ -125,7 +141,7 @@ impl TaskFiles {
         for file in included {
             let beside = resolve(path, &file)
                 .ok_or_else(|| format!("{path} includes {file}, outside of its folder"))?;
-            let base = self.with_includes(&beside, within)?;
+            let base = self.with_includes(&beside, within, count)?;
             for (key, value) in base.entries().unwrap_or_default() {
                 merged.set(key, value.clone());
             }
@@ -246,6 +262,9 @@ fn convert(value: serde_norway::Value, folder: &str, depth: usize) -> Result<Nod
             Node::List(items.collect::<Result<_, _>>()?)
         }
         Value::Mapping(entries) => {
+            if entries.len() > MOST_KEYS {
+                return Err(format!("has a map of more than {MOST_KEYS} keys"));
+            }
             let mut map = Node::Map(Vec::new());
             for (key, item) in entries {
                 let key = match convert(key, folder, depth + 1)? {
@@ -340,6 +359,37 @@ mod tests {
         for path in ["out.yaml", "root.yaml", "self.yaml", "code.yaml"] {
             assert!(files.config(path).is_err(), "{path}");
         }
+    }
+
+    #[test]
+    fn attack_includes_neither_go_deep_nor_multiply() {
+        let chain: Vec<(String, String)> = (0..40_000)
+            .map(|i| {
+                (
+                    format!("{i}.yaml"),
+                    format!("include: {}.yaml\ntask: t{i}\n", i + 1),
+                )
+            })
+            .collect();
+        let chain = TaskFiles::new(chain.into_iter().collect());
+        let error = chain.config("0.yaml").expect_err("is bounded").to_string();
+        assert!(error.contains("deeper than"), "{error}");
+        // Ten files that each include the next ten times over: 10¹⁰ readings.
+        let fan = |i: usize| format!("include: [{}]\n", format!("{}.yaml,", i + 1).repeat(10));
+        let fan: Vec<(String, String)> = (0..10)
+            .map(|i| (format!("{i}.yaml"), fan(i)))
+            .chain([("10.yaml".to_owned(), "task: t\n".to_owned())])
+            .collect();
+        let fan = TaskFiles::new(fan.into_iter().collect());
+        let error = fan.config("0.yaml").expect_err("is bounded").to_string();
+        assert!(error.contains("more than 1000 files"), "{error}");
+    }
+
+    #[test]
+    fn attack_a_map_of_too_many_keys_is_an_error() {
+        let keys: String = (0..300_000).map(|i| format!("k{i}: 1\n")).collect();
+        let error = parse("keys.yaml", &keys).expect_err("is bounded");
+        assert!(error.contains("keys"), "{error}");
     }
 
     #[test]

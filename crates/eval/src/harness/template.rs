@@ -10,6 +10,10 @@ use minijinja::{Environment, Error, ErrorKind, Output, State, UndefinedBehavior}
 
 /// Longest text that a template may make.
 const LONGEST: usize = 64 << 20;
+/// Steps that rendering one document may take, as `minijinja` counts them: a fraction of a second, and 256 MiB.
+const FUEL: u64 = 4 << 20;
+/// Bytes that one step of our own methods goes through.
+const BYTES_A_STEP: usize = 64;
 
 /// Renders templates.
 #[derive(Debug)]
@@ -25,6 +29,7 @@ impl Templates {
         let mut syntax = SyntaxConfig::builder();
         syntax.keep_trailing_newline(true);
         environment.set_syntax(syntax.build().expect("the usual delimiters"));
+        environment.set_fuel(Some(FUEL));
         environment.set_formatter(format);
         environment.set_unknown_method_callback(method);
         environment.add_filter("regex_replace", regex_replace);
@@ -40,14 +45,31 @@ impl Templates {
         let source = source.replace("\r\n", "\n").replace('\r', "\n");
         let template = self.environment.template_from_str(&source);
         let rendered = template.and_then(|template| template.render(value(document)));
-        let rendered = rendered.map_err(|error| format!("template {source:?}: {error}"))?;
+        let rendered = rendered.map_err(|error| match error.kind() {
+            ErrorKind::OutOfFuel => format!(
+                "template {}: takes more than {FUEL} steps for one document",
+                beginning(&source)
+            ),
+            _ => format!("template {}: {error}", beginning(&source)),
+        })?;
         if rendered.len() > LONGEST {
             return Err(format!(
-                "template {source:?} makes {} bytes",
+                "template {} makes {} bytes",
+                beginning(&source),
                 rendered.len()
             ));
         }
         Ok(rendered)
+    }
+}
+
+/// So much of a template as an error shows.
+fn beginning(source: &str) -> String {
+    const SHOWN: usize = 500;
+    let shown: String = source.chars().take(SHOWN).collect();
+    match shown.len() < source.len() {
+        true => format!("{shown:?} …"),
+        false => format!("{shown:?}"),
     }
 }
 
@@ -109,11 +131,13 @@ fn wrong(what: impl Into<String>) -> Error {
 }
 
 fn regex_replace(
+    state: &State,
     text: &str,
     pattern: &str,
     replacement: &str,
     count: Option<usize>,
 ) -> Result<String, Error> {
+    state.consume_fuel(1 + (text.len() / BYTES_A_STEP) as u64)?;
     replace(text, pattern, replacement, count.unwrap_or(0)).map_err(wrong)
 }
 
@@ -152,6 +176,9 @@ pub(super) fn replace(
             }
         }
         last = whole.end();
+        if out.len() > LONGEST {
+            return Err(format!("{pattern:?}: makes too long a text"));
+        }
     }
     out.push_str(&text[last..]);
     Ok(out)
@@ -166,7 +193,9 @@ pub(super) fn regex(pattern: &str) -> Result<Regex, String> {
     built.map_err(|error| format!("{pattern:?}: {error}"))
 }
 
-fn method(_state: &mut State, value: &Value, name: &str, given: &[Value]) -> Result<Value, Error> {
+fn method(state: &mut State, value: &Value, name: &str, given: &[Value]) -> Result<Value, Error> {
+    let length = value.as_str().map(str::len).or_else(|| value.len());
+    state.consume_fuel(1 + (length.unwrap_or(0) / BYTES_A_STEP) as u64)?;
     match value.kind() {
         ValueKind::String => text_method(value.as_str().unwrap_or_default(), name, given),
         ValueKind::Seq | ValueKind::Iterable => list_method(value, name, given),
@@ -286,6 +315,9 @@ fn text_method(text: &str, name: &str, given: &[Value]) -> Result<Value, Error> 
                 let item = item?;
                 joined.push_str(if index > 0 { text } else { "" });
                 joined.push_str(item.as_str().ok_or_else(|| wrong("join takes texts"))?);
+                if joined.len() > LONGEST {
+                    return Err(wrong("join makes too long a text"));
+                }
             }
             Value::from(joined)
         }
@@ -450,6 +482,38 @@ mod tests {
         ] {
             assert!(render(source).is_err(), "{source}");
         }
+    }
+
+    #[test]
+    fn attack_a_loop_that_never_ends_is_an_error() {
+        let nested = |depth: usize| {
+            let open: String = (0..depth)
+                .map(|i| format!("{{% for v{i} in range(1000) %}}"))
+                .collect();
+            format!("{open}x{}", "{% endfor %}".repeat(depth))
+        };
+        // 10⁹ steps; text that doubles; a macro that calls itself.
+        for source in [
+            nested(3),
+            "{% set ns = namespace(t='x') %}{% for i in range(60) %}{% set ns.t = ns.t ~ ns.t %}{% endfor %}".to_owned(),
+            "{{ 'x' * 1000000000 }}".to_owned(),
+            "{% for i in range(100000) %}{{ text.replace('e', text) }}{{ text.split() }}{% for j in range(99) %}{{ text.upper() }}{% endfor %}{% endfor %}".to_owned(),
+            "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}".to_owned(),
+        ] {
+            let error = render(&source).expect_err("is bounded");
+            assert!(error.starts_with("template "), "{error}");
+        }
+        let steps = render(&nested(3)).expect_err("is bounded");
+        assert!(steps.contains("steps for one document"), "{steps}");
+        assert!(render(&nested(1)).is_ok());
+    }
+
+    #[test]
+    fn attack_a_text_that_swells_is_an_error() {
+        let long = "x".repeat(1 << 20);
+        assert!(replace(&long, "x", &long, 0).is_err());
+        let joined = "{% set s = 'x' * 100000 %}{{ s.join(s) }}";
+        assert!(render(joined).is_err());
     }
 
     #[test]
