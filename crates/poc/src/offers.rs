@@ -84,13 +84,13 @@ pub(crate) fn last_with_weights(inventory: &Inventory) -> Option<usize> {
     inventory.checkpoints.iter().rposition(has_weights)
 }
 
-fn parameters(decoder: &Decoder) -> u64 {
+pub(crate) fn parameters(decoder: &Decoder) -> u64 {
     let elements = |shape: &Vec<usize>| shape.iter().map(|&d| d as u64).product::<u64>();
     decoder.tensor_shapes().values().map(elements).sum()
 }
 
 /// Bytes of a checkpoint's weights that are not on this disk.
-fn fetched(checkpoint: &Checkpoint, remote: bool) -> u64 {
+pub(crate) fn fetched(checkpoint: &Checkpoint, remote: bool) -> u64 {
     let bytes = checkpoint.weights.iter().map(|file| file.bytes).sum();
     if remote { bytes } else { 0 }
 }

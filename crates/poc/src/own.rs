@@ -1,14 +1,18 @@
 //! The reader's own documents and questions. Nothing of them leaves the process but what is returned.
 
-use crate::Result;
+use crate::{Result, overlap};
 use glasswork_audit::measured::OwnDocuments;
 use glasswork_data::PublishedTokenizer;
-use glasswork_eval::harness::{Mine, Published, Room, Unwatched, mine};
+use glasswork_eval::harness::{Mine, MineReport, OwnText, Published, Room, Unwatched, mine};
 use glasswork_kernels::Pool;
 use glasswork_model::Scorer;
+use glasswork_published::Publication;
+use glasswork_release::files;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Bytes of a mark of byte order, which a document's length leaves out.
+const LONGEST_MARK: u64 = 3;
 /// Deepest folders whose files count for an estimate.
 const DEEPEST: usize = 16;
 
@@ -28,12 +32,22 @@ pub(crate) fn bytes(folder: &Path) -> u64 {
     below(folder, 0)
 }
 
-/// Measures the checkpoint `name` in the model folder `model` on `documents`.
+/// The documents that were measured, once more; one that changed meanwhile and cannot be read is not looked for.
+fn texts(folder: &Path, report: &MineReport) -> Vec<String> {
+    let read = |text: &OwnText| {
+        let bytes = files::read(&folder.join(&text.path), text.bytes as u64 + LONGEST_MARK).ok()?;
+        String::from_utf8(bytes).ok()
+    };
+    report.texts.iter().filter_map(read).collect()
+}
+
+/// Measures the checkpoint `name` in the model folder `model` on `documents`, and looks for these in the training data
+/// `data`.
 pub(crate) fn measure(
     name: &str,
     scorer: Scorer,
     model: &Path,
-    documents: &Path,
+    (documents, data): (&Path, &Publication),
     (pool, memory): (&Arc<Pool>, u64),
 ) -> Result<OwnDocuments> {
     let tokenizer = PublishedTokenizer::open(&model.join("tokenizer.json"))?;
@@ -50,6 +64,13 @@ pub(crate) fn measure(
         None,
         &Unwatched,
     )?;
+    let tokenizer = PublishedTokenizer::open(&model.join("tokenizer.json"))?;
+    let overlap = overlap::measure(
+        &texts(documents, &report),
+        &data.inventory().data,
+        data.top(),
+        &tokenizer,
+    );
     let count = |test: &dyn Fn(&glasswork_eval::harness::OwnAnswer) -> bool| {
         report.answers.iter().filter(|answer| test(answer)).count() as u64
     };
@@ -62,6 +83,7 @@ pub(crate) fn measure(
         questions: report.answers.len() as u64,
         exact: count(&|answer| answer.exact),
         contained: count(&|answer| answer.contains),
-        overlap: None,
+        overlap: overlap.map(|found| found.share),
+        overlap_sampled: overlap.map(|found| found.sampled),
     })
 }

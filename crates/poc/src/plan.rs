@@ -27,6 +27,19 @@ pub enum What {
         /// Whether rows that it has seen are scored, too.
         seen: bool,
     },
+    /// A standard task, on items drawn at random.
+    Benchmark {
+        /// Which checkpoint.
+        checkpoint: usize,
+        /// The task, or a group of tasks.
+        task: String,
+        /// Examples before each question; `None` as the task has it.
+        shots: Option<usize>,
+        /// Items of each task.
+        items: usize,
+        /// Whether its data set is fetched first; how much that is nobody knows before.
+        fetches_data: bool,
+    },
 }
 
 /// Something that can be done, with what it takes.
@@ -55,6 +68,19 @@ pub struct Plan {
     pub chosen: Vec<Item>,
     /// What would take too long.
     pub left_out: Vec<Item>,
+    /// Tasks that cannot be asked, and why.
+    pub not_asked: Vec<NotAsked>,
+}
+
+/// A task that cannot be asked of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotAsked {
+    /// Which checkpoint.
+    pub checkpoint: usize,
+    /// The task.
+    pub task: String,
+    /// Why.
+    pub why: String,
 }
 
 impl Plan {
@@ -76,6 +102,7 @@ impl Plan {
             budget_seconds: budget.seconds(),
             chosen,
             left_out,
+            not_asked: Vec::new(),
         }
     }
 

@@ -1,11 +1,11 @@
 //! Doing what was planned, within the time.
 
 use crate::facts::{Facts, reader};
-use crate::plan::{Item, Plan, What};
+use crate::plan::{Item, NotAsked, Plan, What};
 use crate::probe::{Drawn, Subject};
 use crate::rows::Chunk;
-use crate::{Budget, Rates, Result, folder, logged_loss, offers, own};
-use glasswork_audit::measured::{Measurements, OwnDocuments};
+use crate::{Budget, Rates, Result, Tasks, benchmarks, folder, logged_loss, offers, own};
+use glasswork_audit::measured::{Benchmark, BenchmarkScore, Measurements, OwnDocuments};
 use glasswork_kernels::{Pool, Profile};
 use glasswork_model::scoring::Watch;
 use glasswork_model::{Checkpoint, Decoder, Scorer};
@@ -31,6 +31,8 @@ pub struct Poc<'a> {
     pub remote: bool,
     /// A folder of the reader's own documents and questions.
     pub mine: Option<&'a Path>,
+    /// Standard tasks.
+    pub tasks: Tasks<'a>,
 }
 
 /// What became of an item.
@@ -56,7 +58,7 @@ impl Poc<'_> {
     /// What fits into `budget`. Times one product, for a second.
     ///
     /// # Errors
-    /// A configuration that is not understood.
+    /// A configuration that is not understood; a task that nothing is known of.
     pub fn plan(&self, budget: Budget, fetched_per_second: f64) -> Result<Plan> {
         let inventory = self.model.inventory();
         let config = inventory
@@ -77,16 +79,41 @@ impl Poc<'_> {
             let own = offers::own_documents(inventory, &decoder, &rates, bytes, self.remote);
             items.extend(own);
         }
-        let probes = offers::probes(
+        let mut probes = offers::probes(
             inventory,
             &self.facts,
             &decoder,
             &rates,
             budget,
             self.remote,
-        );
+        )
+        .into_iter();
+        let (asked, not_asked) = benchmarks::offers(
+            inventory,
+            &self.tasks,
+            &self.wanted(),
+            &decoder,
+            (&rates, budget, self.remote),
+        )?;
+        // The checkpoint that people use comes first; of the others, losses before tasks, which take longer.
+        let last = offers::last_with_weights(inventory);
+        let of_last = |item: &Item| matches!(item.what, What::Benchmark { checkpoint, .. } if Some(checkpoint) == last);
+        let (first, later): (Vec<Item>, Vec<Item>) = asked.into_iter().partition(of_last);
+        items.extend(probes.next());
+        items.extend(first);
         items.extend(probes);
-        Ok(Plan::new(items, budget))
+        items.extend(later);
+        Ok(Plan {
+            not_asked,
+            ..Plan::new(items, budget)
+        })
+    }
+
+    fn wanted(&self) -> benchmarks::Wanted {
+        let inventory = self.model.inventory();
+        offers::last_with_weights(inventory)
+            .map(|last| benchmarks::wanted(inventory, last, &self.tasks))
+            .unwrap_or_default()
     }
 
     /// Does what `plan` chose, as long as `left` (seconds) lasts; what fails is noted and the rest goes on.
@@ -96,13 +123,18 @@ impl Poc<'_> {
         left: &dyn Fn() -> f64,
         progress: &dyn Progress,
     ) -> (Measurements, Vec<Done>) {
-        let mut measured = Measurements::default();
+        let not_asked = plan.not_asked.iter();
+        let mut measured = Measurements {
+            benchmarks: not_asked.map(|one| self.missing(one)).collect(),
+            ..Measurements::default()
+        };
         let mut all = Vec::new();
         let probes = plan
             .chosen
             .iter()
             .filter(|item| matches!(item.what, What::Probe { .. }));
         let comparisons = probes.count();
+        let wanted = self.wanted();
         // What items really took, of what they were expected to.
         let mut factor: f64 = 1.0;
         for item in &plan.chosen {
@@ -111,7 +143,7 @@ impl Poc<'_> {
             let skipped = if factor * item.seconds > begun {
                 Some("no time was left".to_owned())
             } else {
-                self.measure(item, comparisons, &mut measured, progress)
+                self.measure(item, (comparisons, &wanted), &mut measured, progress)
                     .err()
                     .map(|error| error.to_string())
             };
@@ -131,14 +163,55 @@ impl Poc<'_> {
         (measured, all)
     }
 
+    fn missing(&self, one: &NotAsked) -> Benchmark {
+        Benchmark {
+            checkpoint: self.model.inventory().checkpoints[one.checkpoint]
+                .name
+                .clone(),
+            task: one.task.clone(),
+            metric: String::new(),
+            score: BenchmarkScore::Missing {
+                reason: one.why.clone(),
+            },
+            items: 0,
+            of: 0,
+            chance: None,
+            published: None,
+            agreement: None,
+        }
+    }
+
     fn measure(
         &self,
         item: &Item,
-        comparisons: usize,
+        (comparisons, wanted): (usize, &benchmarks::Wanted),
         measured: &mut Measurements,
         watch: &dyn Progress,
     ) -> Result<()> {
         match &item.what {
+            What::Benchmark {
+                checkpoint,
+                task,
+                shots,
+                items,
+                ..
+            } => {
+                let own = &self.model.inventory().checkpoints[*checkpoint];
+                let folder = folder::on_disk(self.model.store(*checkpoint), own)?;
+                let stated = wanted.get(&(*checkpoint, task.clone()));
+                let question = benchmarks::Question {
+                    checkpoint: (&own.name, &folder),
+                    task,
+                    shots: *shots,
+                    items: (*items, item.tokens),
+                    stated: stated.map_or(&[], Vec::as_slice),
+                    comparisons: wanted.values().map(Vec::len).sum(),
+                };
+                let scorer = self.scorer(&folder)?;
+                let room = (&self.pool, self.memory);
+                let found = benchmarks::measure(&question, &self.tasks, scorer, room, watch)?;
+                measured.benchmarks.extend(found);
+            }
             What::Probe {
                 checkpoint,
                 rows,
@@ -165,7 +238,7 @@ impl Poc<'_> {
             &own.name,
             scorer,
             &folder,
-            documents,
+            (documents, self.data),
             (&self.pool, self.memory),
         )
     }
