@@ -6,13 +6,23 @@ import { significant } from './format';
 import { keptIndices } from './reduce';
 import { dashes, type Theme } from './theme';
 
-export type Line = { label: string; values: (number | null)[]; colour: number };
+/** `null` is missing and stays a gap; `undefined` says nothing at this place of x, which another line brought. */
+export type Value = number | null | undefined;
+
+/** A line that covers only a part of x (`part`) has nothing to say elsewhere, and is then not called missing. */
+export type Line = { label: string; values: Value[]; colour: number; part?: boolean };
+
+/** A place on x that the text speaks of, under a short label. */
+export type Flag = { x: number; label: string };
 
 export type Drawing = {
   x: number[];
   lines: Line[];
   /** Where on x the checkpoints are. */
   marks: number[];
+  /** The same where they are many: short ticks at the foot. */
+  ticks: number[];
+  flags: Flag[];
   logX: boolean;
   xLabel: string;
   yLabel: string;
@@ -37,9 +47,9 @@ export function draw(place: HTMLElement, what: Drawing): Drawn {
   const { theme, scale } = what;
   // Zero has no place on a logarithmic axis: the initial checkpoint is then left out, not moved.
   const usable = what.x.map((_, index) => index).filter((index) => !what.logX || (what.x[index] ?? 0) > 0);
-  const columns = what.lines.map((line) => usable.map((index) => line.values[index] ?? null));
+  const columns = what.lines.map((line) => usable.map((index) => line.values[index]));
   const kept = keptIndices(columns, POINT_BUDGET).map((index) => usable[index] as number);
-  const pick = (values: (number | null)[]) => kept.map((index) => values[index] ?? null);
+  const pick = (values: Value[]) => kept.map((index) => values[index]);
   const x = kept.map((index) => what.x[index] as number);
   const data: uPlot.AlignedData = [x, ...what.lines.map((line) => pick(line.values))];
   const font = `${11 * scale}px system-ui, sans-serif`;
@@ -63,7 +73,7 @@ export function draw(place: HTMLElement, what: Drawing): Drawn {
     {
       width: what.width * scale,
       height: what.height * scale,
-      padding: [10 * scale, 14 * scale, 0, 0],
+      padding: [(what.flags.length > 0 ? 22 : 10) * scale, 14 * scale, 0, 0],
       legend: { show: false },
       scales: {
         // A logarithmic axis would otherwise end at the next power of ten, most of it empty.
@@ -88,7 +98,11 @@ export function draw(place: HTMLElement, what: Drawing): Drawn {
       ],
       hooks: {
         drawClear: [(self) => drawMarks(self, what.marks, theme, scale, what.logX)],
-        draw: [(self) => { if (!what.dots) drawDiamonds(self, what.marks, theme, scale); }],
+        draw: [(self) => {
+          if (!what.dots) drawDiamonds(self, what.marks, theme, scale);
+          drawTicks(self, what.ticks, theme, scale);
+          drawFlags(self, what.flags, theme, scale);
+        }],
         setCursor: [(self) => what.onPoint(typeof self.cursor.idx === 'number' && (self.cursor.left ?? -1) >= 0 ? (kept[self.cursor.idx] ?? null) : null)],
       },
     },
@@ -104,6 +118,13 @@ function sparse(language: Language) {
     ticks.map((tick) => (tick !== null && Number.isInteger(Math.log10(tick)) ? significant(tick, language) : ''));
 }
 
+/** Where a value of x is drawn; null beside the picture. */
+function within(plot: uPlot, place: number): number | null {
+  const { left, width } = plot.bbox;
+  const x = plot.valToPos(place, 'x', true);
+  return x < left - 1 || x > left + width + 1 ? null : x;
+}
+
 function drawMarks(plot: uPlot, marks: number[], theme: Theme, scale: number, logX: boolean): void {
   const { ctx, bbox } = plot;
   ctx.save();
@@ -113,9 +134,8 @@ function drawMarks(plot: uPlot, marks: number[], theme: Theme, scale: number, lo
   ctx.setLineDash([2 * scale, 4 * scale]);
   ctx.beginPath();
   for (const mark of marks) {
-    if (logX && mark <= 0) continue;
-    const x = plot.valToPos(mark, 'x', true);
-    if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) continue;
+    const x = logX && mark <= 0 ? null : within(plot, mark);
+    if (x === null) continue;
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);
   }
@@ -125,7 +145,7 @@ function drawMarks(plot: uPlot, marks: number[], theme: Theme, scale: number, lo
 
 /** A diamond on the first line at every checkpoint that has a value. */
 function drawDiamonds(plot: uPlot, marks: number[], theme: Theme, scale: number): void {
-  const { ctx, bbox } = plot;
+  const { ctx } = plot;
   const xs = plot.data[0];
   const ys = plot.data[1];
   if (!ys) return;
@@ -140,9 +160,9 @@ function drawDiamonds(plot: uPlot, marks: number[], theme: Theme, scale: number)
     const index = place.get(mark);
     const value = index === undefined ? undefined : ys[index];
     if (value === null || value === undefined) continue;
-    const x = plot.valToPos(mark, 'x', true);
+    const x = within(plot, mark);
+    if (x === null) continue;
     const y = plot.valToPos(value, 'y', true);
-    if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) continue;
     ctx.beginPath();
     ctx.moveTo(x, y - radius);
     ctx.lineTo(x + radius, y);
@@ -151,6 +171,53 @@ function drawDiamonds(plot: uPlot, marks: number[], theme: Theme, scale: number)
     ctx.closePath();
     ctx.fill();
     ctx.stroke();
+  }
+  ctx.restore();
+}
+
+function drawTicks(plot: uPlot, ticks: number[], theme: Theme, scale: number): void {
+  const { ctx, bbox } = plot;
+  const foot = bbox.top + bbox.height;
+  ctx.save();
+  ctx.strokeStyle = theme.ink;
+  ctx.lineWidth = scale * devicePixelRatio;
+  ctx.setLineDash([]);
+  ctx.beginPath();
+  for (const tick of ticks) {
+    const x = within(plot, tick);
+    if (x === null) continue;
+    ctx.moveTo(x, foot);
+    ctx.lineTo(x, foot - 7 * scale * devicePixelRatio);
+  }
+  ctx.stroke();
+  ctx.restore();
+}
+
+/** A line from top to foot under its label; labels that would lie on one another are left out, their lines stay. */
+function drawFlags(plot: uPlot, flags: Flag[], theme: Theme, scale: number): void {
+  const { ctx, bbox } = plot;
+  const unit = scale * devicePixelRatio;
+  ctx.save();
+  ctx.strokeStyle = theme.alarm;
+  ctx.fillStyle = theme.alarm;
+  ctx.lineWidth = 1.2 * unit;
+  ctx.setLineDash([]);
+  ctx.font = `600 ${11 * unit}px system-ui, sans-serif`;
+  ctx.textAlign = 'center';
+  ctx.textBaseline = 'bottom';
+  let last = { x: -Infinity, label: '' };
+  for (const { x: place, label } of [...flags].sort((left, right) => left.x - right.x)) {
+    const x = within(plot, place);
+    if (x === null) continue;
+    ctx.globalAlpha = 0.6;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.globalAlpha = 1;
+    if (x - last.x < (label === last.label ? 16 : 9) * unit) continue;
+    ctx.fillText(label, x, bbox.top - 2 * unit);
+    last = { x, label };
   }
   ctx.restore();
 }

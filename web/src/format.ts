@@ -57,6 +57,11 @@ export function significant(value: number, language: Language, digits = 4): stri
   return formatter(language, { maximumSignificantDigits: digits }).format(value);
 }
 
+/** A score: three decimals where it is a share, so that a column can be read down; else as magnitudes are. */
+export function score(value: number, language: Language): string {
+  return Math.abs(value) <= 1 ? fixed(value, 3, language) : significant(value, language);
+}
+
 /** Seconds up to a minute, else minutes. */
 export function duration(seconds: number, language: Language): string {
   if (seconds < 60) return `${fixed(seconds, seconds < 10 ? 1 : 0, language)} s`;

@@ -1,10 +1,11 @@
 // Fewer points for a chart without losing a spike.
 
-export type Columns = (number | null)[][];
+export type Columns = (number | null | undefined)[][];
 
 /**
  * Indices of at most about `budget` points: of every run of neighbouring points those where some column is least or
- * greatest, and the first and the last of all. A `null` next to a number is kept, so that gaps stay gaps.
+ * greatest, and the first and the last of all. A `null` next to a number is kept, so that gaps stay gaps; `undefined` is
+ * no value and no gap.
  */
 export function keptIndices(columns: Columns, budget: number): number[] {
   const length = columns[0]?.length ?? 0;
@@ -20,7 +21,8 @@ export function keptIndices(columns: Columns, budget: number): number[] {
       let gap = -1;
       for (let index = begin; index < end; index += 1) {
         const value = column[index];
-        if (value === null || value === undefined) {
+        if (value === undefined) continue;
+        if (value === null) {
           gap = index;
           continue;
         }

@@ -1,25 +1,11 @@
 // The built decision page in a real browser, opened from disk. Run `npm run build` first.
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { browserPath, fixture, openBrowser, pageWith } from './pages.mjs';
+import { it } from 'node:test';
+import { describePage, fixture } from './pages.mjs';
 
-const skip = browserPath === null && !process.env.CI ? 'THE DECISION PAGE WAS NOT TESTED: no chromium on this machine' : false;
-if (skip) console.warn(skip);
+const comparison = fixture('decision.json');
 
-describe('the decision page', { skip }, () => {
-  let browser;
-  let comparison;
-  let html;
-
-  before(async () => {
-    assert.ok(browserPath, 'CI has a chromium (apt-get install chromium)');
-    browser = await openBrowser();
-    comparison = await fixture('decision.json');
-    html = await pageWith(comparison, 'decision.html');
-  });
-  after(() => browser?.close());
-
-  const made = (data) => pageWith(data, 'decision.html');
+describePage('the decision page', 'decision.html', comparison, ({ visit, made, runsForeignScripts }) => {
   const alone = (index) => ({ ...comparison, models: [comparison.models[index]], questions: [comparison.questions[index]] });
   const times = (data, count) => ({ ...data, models: Array.from({ length: count }, (_, index) => ({ ...data.models[index % 2], place: `hf:example/model-${index}@main` })), questions: Array.from({ length: count }, (_, index) => data.questions[index % 2]) });
   const long = () => {
@@ -29,17 +15,6 @@ describe('the decision page', { skip }, () => {
     model.findings = Array.from({ length: 300 }, (_, index) => ({ ...model.findings[0], subject: `ckpt_${index}` }));
     return data;
   };
-
-  /** Opens, runs, and demands that the browser had nothing to complain about and nothing was loaded. */
-  async function visit(options, steps, page = html) {
-    const { page: open, troubles } = await browser.open(page, options);
-    try {
-      await steps(open);
-      assert.deepEqual(troubles, []);
-    } finally {
-      await open.close();
-    }
-  }
 
   it('opens in the language it was made in, switches, and obeys ?lang=', async () => {
     const answer = (page) => page.locator('h1').textContent();
@@ -71,8 +46,8 @@ describe('the decision page', { skip }, () => {
   it('judges every criterion of every model, each with a link that leads to its evidence', async () => {
     for (const data of [comparison, times(comparison, 6)]) {
       await visit({}, async (page) => {
-        assert.equal(await page.locator('.matrix td').count(), data.models.length * data.models[0].decision.criteria.length);
-        assert.equal(await page.locator('.matrix td').filter({ has: page.locator('.see a') }).count(), await page.locator('.matrix td').count());
+        assert.equal(await page.locator('#verdicts .matrix td').count(), data.models.length * data.models[0].decision.criteria.length);
+        assert.equal(await page.locator('#verdicts .matrix td').filter({ has: page.locator('.see a') }).count(), await page.locator('#verdicts .matrix td').count());
         const links = await page.locator('a[href^="#"]').evaluateAll((all) => all.map((link) => link.getAttribute('href').slice(1)));
         const ids = await page.locator('[id]').evaluateAll((all) => all.map((element) => element.id));
         assert.equal(new Set(ids).size, ids.length, 'no id stands twice');
@@ -85,17 +60,98 @@ describe('the decision page', { skip }, () => {
 
   it('never shows a missing, failed or invalid score as a number', async () => {
     const data = structuredClone(comparison);
+    data.models[0].measured.benchmarks.push({ ...data.models[0].measured.benchmarks[0], task: 'no_interval', score: { state: 'scored', value: 0.5, interval: [null, null] } });
     data.models[0].measured.benchmarks.push({ ...data.models[0].measured.benchmarks[0], task: 'no_number', score: { state: 'scored', value: null, interval: [null, null] } });
     await visit({}, async (page) => {
-      for (const [state, said] of [['missing', /^missing/], ['failed', /^failed/], ['invalid', /^invalid/]]) {
+      for (const [state, said] of [['missing', /^not measured/], ['failed', /^failed/], ['invalid', /^invalid/]]) {
         const cell = await page.locator(`#m0-evaluations tr[data-score="${state}"] td:nth-child(3)`).first().textContent();
         assert.match(cell.trim(), said);
         assert.doesNotMatch(cell, /\b0\b/);
       }
+      assert.match(await page.locator('#m0-evaluations tr', { hasText: 'no_interval' }).textContent(), /0\.500 \(interval not known\)/);
       const guess = page.locator('#m0-evaluations tr', { hasText: 'jcommonsenseqa' });
       assert.match(await guess.textContent(), /not above chance/);
-      assert.match(await guess.textContent(), /not recorded/);
+      assert.match(await guess.textContent(), /not published/);
+      // What is published and not measured is no measured score.
+      const alone = page.locator('#m0-evaluations tr[data-score="published"] td:nth-child(3)').first();
+      assert.match(await alone.textContent(), /not measured here/);
     }, await made(data));
+  });
+
+  it('shows scores of several models side by side, and of one in its own part only', async () => {
+    await visit({}, async (page) => {
+      const row = page.locator('#scores tbody tr', { hasText: 'arc_easy' });
+      assert.match(await row.locator('td').nth(0).innerText(), /Measured 0\.620 \(0\.550 – 0\.690\) 200 of 2,376 items[\s\S]*Published 0\.641 – agrees/);
+      assert.match(await row.locator('td').nth(1).innerText(), /Published 0\.702 – not measured here/);
+      assert.match(await page.locator('#scores tbody tr', { hasText: 'mmlu' }).locator('td').nth(0).innerText(), /neither published nor measured/);
+    });
+    await visit({}, async (page) => assert.equal(await page.locator('#scores').count(), 0), await made(alone(0)));
+    await visit({}, async (page) => {
+      assert.equal(await page.locator('#scores table').count(), 2);
+      assert.equal(await page.locator('#scores table').last().locator('thead th').count(), 3);
+    }, await made(times(comparison, 6)));
+  });
+
+  it('draws the log, reads it out by keyboard, and names what is marked', async () => {
+    await visit({}, async (page) => {
+      const chart = page.locator('#m1-log [data-chart="Loss"]');
+      assert.equal(await page.locator('#m1-log canvas').count(), 2);
+      await chart.locator('.plot').focus();
+      await page.keyboard.press('Home');
+      assert.equal(await chart.locator('.legend .at output').textContent(), '10');
+      await page.keyboard.press('ArrowRight');
+      assert.equal(await chart.locator('.legend .at output').textContent(), '1,260');
+      const second = comparison.models[1].curves[0].points[1][1];
+      assert.ok(Math.abs(Number(await chart.locator('.legend output').nth(1).textContent()) - second) < 0.001);
+      assert.match(await chart.locator('.legend').textContent(), /given up at a restart/);
+      assert.match(await page.locator('#m1-log .flagged').textContent(), /3 spikes of the loss[\s\S]*log goes back/);
+      await page.locator('#m1-log summary').click();
+      assert.ok((await page.locator('#m1-log tbody tr').count()) >= 10);
+      assert.match(await page.locator('#m1-log tbody').textContent(), /2 are no number/);
+      assert.match(await page.locator('#m0-log').textContent(), /No spike, stall, restart/);
+    });
+    const none = structuredClone(alone(0));
+    none.models[0].curves = [];
+    await visit({}, async (page) => assert.match(await page.locator('#m0-log').textContent(), /No training log was found/), await made(none));
+  });
+
+  it('marks checkpoints and findings in the charts', async () => {
+    const pixels = (page, at) => page.locator(`${at} canvas`).first().evaluate((canvas) => {
+      const all = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+      const found = { red: 0, dark: 0 };
+      for (let at = 0; at < all.length; at += 4) {
+        if (all[at + 3] < 100) continue;
+        if (all[at] > 150 && all[at + 1] < 70) found.red += 1;
+        if (all[at] < 60) found.dark += 1;
+      }
+      return found;
+    });
+    let bare;
+    const without = structuredClone(comparison);
+    without.models[0].checkpoints = [];
+    await visit({}, async (page) => { bare = await pixels(page, '#m0-log'); }, await made(without));
+    await visit({}, async (page) => {
+      const [sound, spoiled] = [await pixels(page, '#m0-log'), await pixels(page, '#m1-log')];
+      assert.ok(sound.red === 0 && spoiled.red > 500, `${sound.red} and ${spoiled.red} red pixels`);
+      assert.ok(sound.dark > bare.dark + 100, `${bare.dark} dark pixels, ${sound.dark} with checkpoints`);
+    });
+  });
+
+  it('says of a loss on which rows, and how the log counts', async () => {
+    await visit({}, async (page) => {
+      const rows = page.locator('#m0-evaluations tr', { hasText: 'train_039.jsonl' });
+      assert.match(await rows.nth(1).textContent(), /trained on it last[\s\S]*off by 1/);
+      assert.doesNotMatch(await rows.nth(0).textContent(), /trained on it last|off by/);
+    });
+  });
+
+  it('says that the licence of a base model is not known', async () => {
+    await visit({}, async (page) => {
+      assert.match(await page.locator('#m1-licences').textContent(), /made from another, whose licence was not read here: example\/murk-base/);
+      assert.match(await page.locator('#m1-licences').textContent(), /LICENSE-weights\.txt/);
+      assert.doesNotMatch(await page.locator('#m0-licences').textContent(), /made from another/);
+    });
+    await visit({ search: '?lang=ja' }, async (page) => assert.match(await page.locator('#m1-licences').textContent(), /派生元が禁じることは/));
   });
 
   it('shows the first of a long list, counts the rest, and all of it at a button', async () => {
@@ -133,11 +189,12 @@ describe('the decision page', { skip }, () => {
     const data = structuredClone(alone(1));
     const [model] = data.models;
     Object.assign(model, {
-      findings: [], checkpoints: [], components: model.components.map((component) => ({ ...component, state: 'missing', rung: null, evidence: [] })),
+      findings: [], checkpoints: [], curves: [], published_scores: [], components: model.components.map((component) => ({ ...component, state: 'missing', rung: null, evidence: [] })),
       claims: model.claims.map(({ id }) => ({ id, status: 'missing', rung: null, params: {}, evidence: [] })),
       licences: { model: null, file_agrees: false, model_open: false, sources: [], conflicts: [], sheet: null, notice: '' },
     });
     await visit({}, async (page) => {
+      assert.match(await page.locator('#m0-evaluations').textContent(), /No score is published, and none was measured/);
       assert.match(await page.locator('#m0-licences').textContent(), /nothing is permitted until one is known/);
       assert.match(await page.locator('#m0-checkpoints').textContent(), /No checkpoint was found/);
       assert.doesNotMatch(await page.locator('main').textContent(), /undefined|NaN|\[object/);
@@ -190,7 +247,7 @@ describe('the decision page', { skip }, () => {
 
   it('keeps hostile text as text', async () => {
     const hostile = `<script>window.owned=1</script><img src=x onerror="window.owned=1">{@html 1}</script>`;
-    const plain = new Set(['format', 'id', 'status', 'rung', 'verdict', 'state', 'severity', 'layout', 'language', 'section', 'claims', 'what', 'when', 'owes', 'agreement', 'reason']);
+    const plain = new Set(['format', 'id', 'status', 'rung', 'verdict', 'state', 'severity', 'layout', 'language', 'section', 'claims', 'what', 'when', 'owes', 'agreement', 'reason', 'kind']);
     const everywhere = JSON.parse(JSON.stringify(comparison, (key, value) =>
       typeof value === 'string' && !plain.has(key) && !/^(ckpt_\d+|pub_\w+|model-\S+)$/.test(value) ? hostile + value : value));
     everywhere.language = 'ja';
@@ -205,16 +262,17 @@ describe('the decision page', { skip }, () => {
   });
 
   it('runs nothing but its own script, whatever gets into it', async () => {
-    const foreign = html.replace('<div id="page">', () => '<script>window.owned=1</script><div id="page">');
-    const { page } = await browser.open(foreign);
-    assert.equal(await page.evaluate(() => window.owned), undefined);
-    await page.close();
+    assert.equal(await runsForeignScripts(), false);
   });
 
   it('prints on A4, light, on a sane number of pages, with the decision on the first', async () => {
-    for (const [data, most] of [[comparison, 20], [alone(0), 11], [long(), 26]]) {
+    for (const [data, most] of [[comparison, 22], [alone(0), 11], [long(), 28]]) {
       await visit({ dark: true }, async (page) => {
+        await page.evaluate(() => {
+          window.addEventListener('beforeprint', () => { window.printed = document.querySelectorAll('.plot.printing canvas').length; });
+        });
         const paper = await page.pdf({ preferCSSPageSize: true, printBackground: true });
+        assert.equal(await page.evaluate(() => window.printed), 2 * data.models.length);
         const text = paper.toString('latin1');
         const pages = text.match(/\/Type\s*\/Page\b/g)?.length ?? 0;
         assert.ok(pages >= 4 && pages <= most, `${pages} pages`);

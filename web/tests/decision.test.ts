@@ -5,7 +5,7 @@ import { en } from '../src/decision/catalogue/en';
 import { ja } from '../src/decision/catalogue/ja';
 import type { Comparison } from '../src/decision/comparison';
 import {
-  claimSentence, costOf, criterionLine, findingSentence, headline, letter, namesOf, nextSteps, shortName, stepSentence, strongestReason,
+  claimSentence, costOf, criterionLine, findingSentence, headline, lawReference, letter, namesOf, nextSteps, shortName, stepSentence, strongestReason,
 } from '../src/decision/sentences';
 import { strip } from '../src/decision/strip';
 import { catalogues, wordsAbout } from '../src/decision/words';
@@ -103,13 +103,15 @@ describe('sentences of the decision page', () => {
     expect(headline(comparison(), 'en')).toBe('Of these 2 models, only clearwater-7b may be adopted.');
     expect(headline(comparison(), 'ja')).toBe('比較した2モデルのうち、採用できるのはclearwater-7bだけです。');
     expect(headline(one(sound), 'en')).toBe('clearwater-7b may be adopted: every criterion is met.');
-    expect(headline(one(spoiled), 'en')).toBe('murk-7b should not be adopted. The strongest reason: Files of weights are missing, cut short or unreadable.');
+    expect(headline(one(spoiled), 'en')).toBe('murk-7b should not be adopted. The strongest reason: Some of the model’s files are missing, cut short or unreadable.');
     const open = structuredClone(spoiled);
     open.decision.verdict = 'not_enough_evidence';
     open.decision.criteria = open.decision.criteria.filter((result) => result.verdict !== 'not_met');
-    expect(headline(one(open), 'en')).toMatch(/^There is not enough evidence yet to adopt murk-7b\. What weighs most: No published score was measured again/);
+    expect(headline(one(open), 'en')).toMatch(/^There is not enough evidence yet to adopt murk-7b\. What weighs most: The model is under Apache-2\.0, but the licence of the model that it was made from is not known here/);
     expect(headline({ ...comparison(), models: [spoiled, spoiled] }, 'en')).toBe('None of these 2 models should be adopted.');
-    expect(headline({ ...comparison(), models: [open, spoiled] }, 'en')).toMatch(/none may be adopted yet; for hf:example\/murk-7b@main/);
+    open.place = 'hf:example/still-7b@main';
+    expect(headline({ ...comparison(), models: [open, spoiled] }, 'en')).toBe('Of these 2 models, none may be adopted yet: for still-7b there is not enough evidence so far, and murk-7b should not be adopted.');
+    expect(headline({ ...comparison(), models: [open, { ...open, place: 'hf:example/calm-7b@main' }] }, 'en')).toMatch(/none may be adopted yet; for still-7b and calm-7b there is not enough/);
     expect(headline({ ...comparison(), models: [sound, sound, spoiled] }, 'en')).toMatch(/^Of these 3 models, .* and .* may be adopted/);
     expect(strongestReason(sound, wordsAbout('en', sound))).toBe('Every criterion is met.');
   });
@@ -134,6 +136,7 @@ describe('sentences of the decision page', () => {
     expect(fetched && costOf(fetched.remedy, words)).toBe('13.5 GB to fetch, about 40 minutes of this machine');
     expect(costOf({ id: 'pub_evaluate_safety', params: {}, command: null }, words)).toBe('not estimated');
     expect(costOf({ id: 'pub_evaluate_safety', params: {}, command: null, cost: { bytes: null, minutes: 1 } }, words)).toBe('about 1 minute of this machine');
+    expect(costOf({ id: 'pub_evaluate_safety', params: {}, command: null, cost: { bytes: 0, minutes: null } }, words)).toBe('nothing to fetch');
   });
 
   it('say of a licence what is wrong with it, and leave out what states nothing', () => {
@@ -147,6 +150,32 @@ describe('sentences of the decision page', () => {
     model.decision.criteria = [{ ...result, verdict: 'not_met', reasons: [{ id: 'claim_fails', params: { claim: claim.id } }] }];
     expect(strongestReason(model, wordsAbout('en', model))).toBe('The licence does not allow the intended use: model: CC-BY-NC-4.0.');
     expect(strongestReason(model, wordsAbout('ja', model))).toBe('ライセンスは、想定する用途を認めていません：モデル：CC-BY-NC-4.0。');
+  });
+
+  it('say which licence is not known, and not that none is stated', () => {
+    const claim = { id: 'pub_model_licence', status: 'missing' as const, rung: null, evidence: [] };
+    const said = (params: Record<string, string | string[]>, language: Language) => claimSentence({ ...claim, params: { licence: 'MIT', ...params } }, sound, wordsAbout(language, sound));
+    expect(said({ bases_unknown: ['owner/base'], files_unknown: [] }, 'en')).toBe('The model is under MIT, but the licence of the model that it was made from is not known here (owner/base); it may forbid what this one allows.');
+    expect(said({ bases_unknown: ['owner/base'], files_unknown: [] }, 'ja')).toMatch(/派生元モデル（owner\/base）のライセンスを確認できていません/);
+    expect(said({ bases_unknown: [], files_unknown: ['LICENSE-2'] }, 'en')).toMatch(/a licence file with other words lies beside it \(LICENSE-2\)/);
+    expect(said({ prose_restricts: ['For research only.'] }, 'en')).toMatch(/its card allows less in its text \(“For research only\.”\)/);
+    expect(said({ bases_unknown: [], files_unknown: [] }, 'en')).toBe('No licence of the model is stated.');
+  });
+
+  it('say that measurements were not enough, and not that nobody measured', () => {
+    const model = structuredClone(sound);
+    for (const one of model.measured.logged_loss) one.agreement = 'not_enough';
+    const said = (id: string, of: typeof sound) => claimSentence({ id, status: 'missing', rung: null, params: {}, evidence: [] }, of, wordsAbout('en', of));
+    expect(said('pub_evaluations_confirmed', model)).toBe('1 score was measured here beside published ones; it does not suffice to say whether they agree.');
+    expect(said('pub_loss_confirmed', model)).toBe('2 losses were computed here; they do not suffice to say whether the log is right.');
+    expect(said('pub_evaluations_confirmed', spoiled)).toBe('No published score was measured again here.');
+  });
+
+  it('cite a law as its readers do', () => {
+    const act = (article: string) => lawReference({ law: 'Copyright Act (著作権法)', article }, 'ja');
+    expect([act('30-4'), act('proviso of 30-4'), act('20(2)'), act('for users')]).toEqual(['著作権法、第30条の4', '著作権法、第30条の4ただし書き', '著作権法、第20条第2項', '著作権法、for users']);
+    expect(lawReference({ law: 'Regulation (EU) 2024/1689 (AI Act)', article: '53(2)' }, 'ja')).toBe('Regulation (EU) 2024/1689 (AI Act), 53(2)');
+    expect(lawReference({ law: 'Copyright Act (著作権法)', article: '30-4' }, 'en')).toBe('Copyright Act (著作権法), 30-4');
   });
 
   it('ask the publisher about losses and scores that differ', () => {

@@ -2,7 +2,7 @@
 // `npm run fixture` writes it to decision.json, which the Rust tests read too: it is the contract between the two.
 
 import { readFileSync } from 'node:fs';
-import type { Assessment, Both, Comparison, Component, ComponentState, Conflict, Finding, LicenceStatement, QuestionSheet, SheetRow } from '../src/decision/comparison';
+import type { Assessment, Both, Comparison, Component, ComponentState, Conflict, Curve, Finding, LicenceStatement, PublishedScore, QuestionSheet, SheetRow } from '../src/decision/comparison';
 import type { Claim, CriterionResult, Evidence, Param, Params, Rung } from '../src/report';
 
 const audit = new URL('../../crates/audit/', import.meta.url);
@@ -149,6 +149,15 @@ const judged = (model: { claims: Claim[] }): Assessment['decision'] => {
 };
 
 const evaluation = file('evaluations', 'evaluations/ckpt_039.json');
+
+const score = (number: number, task: string, metric: string, value: number, standard_error: number | null = null): PublishedScore =>
+  ({ file: `evaluations/${ckpt(number)}.json`, checkpoint: ckpt(number), step: (number + 1) * 5000, task, metric, value, standard_error, shots: task === 'hellaswag' ? 10 : null });
+
+/** A log of 200,000 steps as the audit thins it: falling, with a little noise, `step` apart. */
+const curve = (key: string, kind: Curve['kind'], at: (step: number) => number | null): Curve =>
+  ({ file: 'metrics.csv', key, kind, points: Array.from({ length: 160 }, (_, index): [number, number | null] => [index * 1250 + 10, at(index * 1250 + 10)]) });
+const loss = (step: number) => Number((1.7 + 8 / (1 + step / 400) ** 0.6 + ((step * 7919) % 101) / 2000).toFixed(4));
+const rate = (step: number) => Number((3e-4 * Math.min(1, step / 2000) * (0.55 + 0.45 * Math.cos((Math.PI * step) / 200_000))).toPrecision(4));
 const card = file('cards', 'README.md');
 
 function sound(): Assessment {
@@ -169,7 +178,7 @@ function sound(): Assessment {
     pub_references_alive: holds('consistent', { references: 9, asked: 9 }, card),
     pub_evaluations_published: holds('present', { files: 40, tasks: 12 }, evaluation),
     pub_evaluations_confirmed: holds('replayed_within_bound', { agree: 2, differ: 0 }, evaluation),
-    pub_loss_confirmed: holds('replayed_within_bound', { agree: 1, differ: 0 }, file('data', 'train_039.jsonl')),
+    pub_loss_confirmed: holds('replayed_within_bound', { agree: 2, differ: 0 }, file('data', 'train_039.jsonl')),
     pub_training_uneventful: holds('consistent', { values: 200_000 }, file('metrics', 'metrics.csv')),
     pub_own_documents: holds('replayed_within_bound', { documents: 24, bits_per_byte: 0.81, tokens_per_character: 0.62, questions: 30, contained: 22 }),
     pub_safety_evaluated: holds('declared', { tasks: ['toxigen', 'truthfulqa_mc2'] }, evaluation),
@@ -193,7 +202,9 @@ function sound(): Assessment {
       notice: 'clearwater-7b\n\nApache License 2.0\nCopyright The Clearwater Authors\n',
     },
     measured: {
-      logged_loss: [{ checkpoint: ckpt(38), step: 195_000, data: 'train_039.jsonl', measured: mean(1.912), logged: mean(1.905), exact: false, bound: 0.05, agreement: 'agrees', indistinguishable: [181_000, 200_000] }],
+      logged_loss: [
+        { checkpoint: ckpt(38), step: 195_000, data: 'train_039.jsonl', measured: mean(1.912), logged: mean(1.905), exact: false, bound: 0.05, agreement: 'agrees', indistinguishable: [181_000, 200_000] },
+        { checkpoint: ckpt(39), step: 200_000, data: 'train_039.jsonl', measured: mean(1.897), logged: mean(1.905), exact: true, bound: 0.02, agreement: 'agrees', indistinguishable: [184_000, 200_000], trained_on: true, shift: 1 }],
       seen_unseen: [{ checkpoint: ckpt(20), step: 105_000, seen: mean(1.98), seen_data: 'train_020.jsonl', unseen: mean(2.03), unseen_data: 'train_030.jsonl', gap: 0.05, interval: [0.02, 0.08], agreement: 'agrees' }],
       benchmarks: [
         { checkpoint: ckpt(39), task: 'arc_easy', metric: 'acc_norm', score: { state: 'scored', value: 0.62, interval: [0.55, 0.69] }, items: 200, of: 2376, chance: 0.25, published: 0.641, agreement: 'agrees' },
@@ -201,9 +212,15 @@ function sound(): Assessment {
         { checkpoint: ckpt(39), task: 'hellaswag', metric: 'acc_norm', score: { state: 'scored', value: 0.71, interval: [0.64, 0.77] }, items: 200, of: 10_042, chance: 0.25, published: 0.7, agreement: 'agrees' },
         { checkpoint: ckpt(39), task: 'gsm8k', metric: 'exact_match', score: { state: 'missing', reason: 'the budget was spent' }, items: 0, of: 1319, chance: null, published: 0.11, agreement: null },
         { checkpoint: ckpt(39), task: 'humaneval', metric: 'pass@1', score: { state: 'failed', reason: 'needs code to be run, which is refused' }, items: 0, of: 164, chance: null, published: null, agreement: null },
+        { checkpoint: ckpt(39), task: 'boolq', metric: 'acc', score: { state: 'scored', value: 0.75, interval: [0.53, 0.89] }, items: 20, of: 3270, chance: 0.5, published: 0.73, agreement: 'not_enough' },
       ],
-      own_documents: { checkpoint: ckpt(39), documents: 24, bytes: 412_000, bits_per_byte: 0.81, tokens_per_character: 0.62, questions: 30, exact: 14, contained: 22, overlap: 0.002 },
+      own_documents: { checkpoint: ckpt(39), documents: 24, bytes: 412_000, bits_per_byte: 0.81, tokens_per_character: 0.62, questions: 30, exact: 14, contained: 22, overlap: 0.002, overlap_sampled: [33_554_432, 1_250_000_000] },
     },
+    published_scores: [
+      ...[9, 19, 29, 39].map((number) => score(number, 'arc_easy', 'acc_norm', number === 39 ? 0.641 : 0.4 + number / 200, 0.0098)),
+      score(39, 'hellaswag', 'acc_norm', 0.7, 0.0046), score(39, 'gsm8k', 'exact_match', 0.11), score(39, 'boolq', 'acc', 0.73), score(39, 'piqa', 'acc', 0.781, 0.0096),
+    ],
+    curves: [curve('train/loss', 'loss', loss), curve('train/lr', 'learning_rate', rate)],
     decision: judged({ claims: made }),
     checkpoints: seen(false),
     checked: { files: 412, listed_bytes: 40 * WEIGHTS, requests: 381, fetched_bytes: 14_100_000_000, sampled_checkpoints: 14, sampled_tensors: ['model.layers.0.mlp.up_proj.weight'], references: 9, unread: [] },
@@ -232,11 +249,14 @@ function spoiled(): Assessment {
     found('token_totals', 'contradiction', 'README.md', 'totals_differ', { stated: 1_300_000_000_000, other: 838_000_000_000, line: 12, other_line: 48 }, 'token_counts', card),
     found('shards', 'contradiction', 'model-00002-of-00002.safetensors', 'shard_truncated', { checkpoint: ckpt(4), bytes: 3_221_225_472, needed: 3_500_000_000 }, 'whole_files', file('checkpoints', 'model-00002-of-00002.safetensors', ckpt(4))),
     found('cadence', 'doubt', 'main', 'steps_missing', { count: 2, there: 38, steps: ['90000', '95000'] }, 'missing_checkpoints'),
+    found('pickles', 'contradiction', 'optimizer.pt', 'would_execute', { names: ['posix.system'], checkpoint: ckpt(39) }, 'weights_without_code', file('checkpoints', 'optimizer.pt', ckpt(39))),
     found('optimizer_state', 'doubt', ckpt(39), 'optimizer_missing', { without: 38, checkpoints: 38 }, 'optimizer_states'),
     found('references', 'doubt', 'https://example.com/metrics-board', 'reference_dead', { card: 'README.md' }, 'working_reference', card),
     found('evaluations', 'doubt', 'evaluations/ckpt_026.json', 'evaluation_unfinished', { checkpoint: ckpt(26), tasks: ['mmlu', 'race'], says: 'running…' }, 'evaluation_results', file('evaluations', 'evaluations/ckpt_026.json')),
     found('evaluations', 'doubt', 'evaluations/ckpt_031.json', 'zero_for_missing', { checkpoint: ckpt(31), scores: ['piqa acc'] }, 'evaluation_results', file('evaluations', 'evaluations/ckpt_031.json')),
-    found('spikes', 'doubt', 'metrics.csv: train/loss', 'loss_spikes', { count: 3, score: 0.000015, steps: ['61210', '61244', '142003'] }, 'incident_report', file('metrics', 'metrics.csv')),
+    found('spikes', 'doubt', 'metrics.csv: train/loss', 'loss_spikes', { count: 3, score: 0.000015, steps: ['61260', '62510', '142510'] }, 'incident_report', file('metrics', 'metrics.csv')),
+    found('log_restart', 'doubt', 'metrics.csv: train/loss', 'log_goes_back', { restarts: 1, places: ['160010 → 150010'], different: 8, same: 0 }, 'incident_report', file('metrics', 'metrics.csv')),
+    found('non_finite', 'doubt', 'metrics.csv: train/loss', 'values_not_finite', { count: 2, first_step: 88_760 }, 'incident_report', file('metrics', 'metrics.csv')),
     found('number_format', 'note', ckpt(12), 'dtype_differs', { found: 'BF16', usual: 'F32' }, 'number_format_reason', weights(12)),
     found('step_identity', 'doubt', ckpt(33), 'weights_jump', { factor: 2.6, after: ckpt(32) }, 'which_weights', weights(33)),
   ];
@@ -251,7 +271,7 @@ function spoiled(): Assessment {
     pub_tokens_add_up: broken('totals_differ', 'README.md', 1, card),
     pub_data_published: holds('declared', { files: 1 }, card),
     pub_code_published: holds('present', { files: 2 }, file('code', 'train.py')),
-    pub_model_licence: holds('declared', { licence: 'Apache-2.0', classes: ['permissive'] }, card),
+    pub_model_licence: missing({ licence: 'Apache-2.0', classes: ['permissive'], bases_unknown: ['example/murk-base'], files_unknown: ['LICENSE-weights.txt'] }),
     pub_data_licences: { status: 'fails', rung: 'declared', params: { sources: 3, unknown: ['crawl'] }, evidence: [file('licences', 'data/README.md')] },
     pub_licences_compatible: broken('licences_conflict', 'source dialogues', 1, file('licences', 'data/README.md')),
     pub_references_alive: broken('reference_dead', 'https://example.com/metrics-board', 1, card),
@@ -273,6 +293,7 @@ function spoiled(): Assessment {
     findings,
     licences: {
       model: statement('model', 'Apache-2.0', 'permissive', 'README.md'), file_agrees: false, model_open: true,
+      bases: [statement('example/murk-base', '', 'unknown', 'README.md', 'base_model')], files_unknown: ['LICENSE-weights.txt'],
       sources: [statement('dialogues', 'CC-BY-NC-4.0', 'non-commercial', 'data/README.md'), statement('wikipedia', 'CC-BY-SA-4.0', 'share-alike', 'data/README.md'), statement('crawl', 'see website', 'unknown', 'data/README.md')],
       conflicts: [
         conflict('non-commercial-source', 'contradiction', 'dialogues', 'CC-BY-NC-4.0', {
@@ -285,10 +306,22 @@ function spoiled(): Assessment {
       notice: 'murk-7b\n\nApache License 2.0\n',
     },
     measured: { logged_loss: [], seen_unseen: [], benchmarks: [], own_documents: null },
+    published_scores: [score(39, 'arc_easy', 'acc_norm', 0.702), score(39, 'hellaswag', 'acc_norm', 0.768), score(39, 'mmlu', 'acc', 0.26, 0.0037)],
+    curves: [restarted(curve('train/loss', 'loss', incidents)), curve('train/lr', 'learning_rate', rate)],
     decision: judged({ claims: made }),
     checkpoints: seen(true),
     checked: { files: 118, listed_bytes: 38 * WEIGHTS, requests: 122, fetched_bytes: 88_000_000, sampled_checkpoints: 13, sampled_tensors: ['model.layers.0.mlp.up_proj.weight'], references: 9, unread: [{ path: 'metrics/board.html', why: 'is no table' }] },
   };
+}
+
+const incidents = (step: number) => ([61_260, 62_510, 142_510].includes(step) ? 7.2 : [88_760, 90_010].includes(step) ? null : loss(step));
+
+/** The log goes on from step 150,010 again after 160,010, with other values. */
+function restarted(log: Curve): Curve {
+  const at = log.points.findIndex(([step]) => step === 150_010);
+  const end = log.points.findIndex(([step]) => step === 160_010);
+  const first = log.points.slice(at, end + 1).map(([step, value]): [number, number | null] => [step, value === null ? null : Number((value + 0.6).toFixed(4))]);
+  return { ...log, points: [...log.points.slice(0, at), ...first, ...log.points.slice(at)] };
 }
 
 function gravity({ severity }: Finding): number {

@@ -1,36 +1,12 @@
 // The built page in a real browser, opened from disk. Run `npm run build` first.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { after, before, describe, it } from 'node:test';
-import { browserPath, fixture, openBrowser, pageWith } from './pages.mjs';
+import { it } from 'node:test';
+import { describePage, fixture } from './pages.mjs';
 
-const skip = browserPath === null && !process.env.CI ? 'THE PAGE WAS NOT TESTED: no chromium on this machine' : false;
-if (skip) console.warn(skip);
+const report = fixture('fixture.json');
 
-describe('the page', { skip }, () => {
-  let browser;
-  let report;
-  let html;
-
-  before(async () => {
-    assert.ok(browserPath, 'CI has a chromium (apt-get install chromium)');
-    browser = await openBrowser();
-    report = await fixture();
-    html = await pageWith(report);
-  });
-  after(() => browser?.close());
-
-  /** Opens, runs, and demands that the browser had nothing to complain about and nothing was loaded. */
-  async function visit(options, steps, page = html) {
-    const { page: open, troubles } = await browser.open(page, options);
-    try {
-      await steps(open);
-      assert.deepEqual(troubles, []);
-    } finally {
-      await open.close();
-    }
-  }
-
+describePage('the page', 'index.html', report, ({ visit, made, runsForeignScripts }) => {
   it('opens in the language it was made in, switches, and obeys ?lang=', async () => {
     await visit({}, async (page) => {
       assert.equal(await page.locator('.decision .verdict').textContent(), 'Not enough evidence to decide');
@@ -44,7 +20,7 @@ describe('the page', { skip }, () => {
     });
     await visit({}, async (page) => {
       assert.equal(await page.locator('.decision .verdict').textContent(), '採用の可否はまだ判断できません');
-    }, await pageWith({ ...report, language: 'ja' }));
+    }, await made({ ...report, language: 'ja' }));
   });
 
   it('shows the decision and every question on the first screen of a laptop', async () => {
@@ -79,7 +55,7 @@ describe('the page', { skip }, () => {
     await visit({}, async (page) => {
       assert.equal((await page.locator('#claim-files_intact .badge').textContent()).trim(), 'contradicted');
       assert.match(await page.locator('.question').first().textContent(), /2 defects were found, the first in run\.toml/);
-    }, await pageWith(damaged));
+    }, await made(damaged));
   });
 
   it('shows unsigned records as hearsay', async () => {
@@ -91,13 +67,13 @@ describe('the page', { skip }, () => {
       assert.equal(await claim.locator('.mark').first().getAttribute('aria-label'), 'declared');
       assert.equal(await page.locator('.strip.hearsay').count(), 1);
       assert.doesNotMatch(await page.locator('#chain').textContent(), /were replayed with the same bits|vouches for these/);
-    }, await pageWith(unsigned));
+    }, await made(unsigned));
   });
 
   it('names its own root as such, unless the reader brought one', async () => {
     await visit({}, async (page) => assert.match(await page.locator('.root').textContent(), /Computed from the release itself/));
     const pinned = { ...report, release: { ...report.release, publisher: 'matches' } };
-    await visit({}, async (page) => assert.doesNotMatch(await page.locator('.root').textContent(), /Computed from/), await pageWith(pinned));
+    await visit({}, async (page) => assert.doesNotMatch(await page.locator('.root').textContent(), /Computed from/), await made(pinned));
   });
 
   it('saves tables as files, from disk', async () => {
@@ -164,7 +140,7 @@ describe('the page', { skip }, () => {
       assert.match(await page.locator('#evaluation').textContent(), /No evaluation/);
       assert.match(await page.locator('#samples').textContent(), /No samples/);
       assert.match(await page.locator('.one-line').textContent(), /not recorded/);
-    }, await pageWith(empty));
+    }, await made(empty));
   });
 
   it('draws by tokens and on a logarithmic axis', async () => {
@@ -188,7 +164,7 @@ describe('the page', { skip }, () => {
     await visit({}, async (page) => {
       const said = await page.locator('[data-chart="Training loss"] .drawn').textContent();
       assert.match(said, /of 50,000 points drawn/);
-    }, await pageWith({ ...report, metrics }));
+    }, await made({ ...report, metrics }));
   });
 
   it('keeps hostile text as text', async () => {
@@ -202,14 +178,11 @@ describe('the page', { skip }, () => {
       assert.equal(await page.evaluate(() => window.owned), undefined);
       assert.equal(await page.locator('main img, main script').count(), 0);
       assert.match(await page.locator('h1').textContent(), /<script>/);
-    }, await pageWith(everywhere));
+    }, await made(everywhere));
   });
 
   it('runs nothing but its own script, whatever gets into it', async () => {
-    const foreign = html.replace('<div id="page">', () => '<script>window.owned=1</script><div id="page">');
-    const { page } = await browser.open(foreign);
-    assert.equal(await page.evaluate(() => window.owned), undefined);
-    await page.close();
+    assert.equal(await runsForeignScripts(), false);
   });
 
   it('is dark where the reader wants it dark, charts included', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bytes, compact, duration, fixed, grouped, percent, significant } from '../src/format';
+import { bytes, compact, duration, fixed, grouped, percent, score, significant } from '../src/format';
 import { csv } from '../src/csv';
 import { actorOf, claimGroups, claimState, marked, overall, sharesByKind } from '../src/model';
 import { keptIndices } from '../src/reduce';
@@ -15,6 +15,10 @@ describe('numbers', () => {
     expect(bytes(431_224_117, 'ja')).toBe('431 MB');
     expect(duration(14.2, 'en')).toBe('14 s');
     expect(duration(150, 'en')).toBe('2.5 min');
+  });
+
+  it('have as many decimals as others in their column, where they are scores', () => {
+    expect([score(0.7, 'en'), score(1, 'en'), score(-0.0321, 'en'), score(12.3456, 'en'), score(71.25, 'en')]).toEqual(['0.700', '1.000', '-0.032', '12.35', '71.25']);
   });
 
   it('are never rounded into something else', () => {

@@ -185,7 +185,8 @@ fn facts(model: &Assessment) -> BTreeMap<String, String> {
         && let Some(first) = of_model.evidence.first()
     {
         facts.insert("model_licence_known".into(), first.path.clone());
-        if !licences.sources.is_empty() && licences.sources.iter().all(|source| source.known) {
+        let mut others = licences.sources.iter().chain(&licences.bases);
+        if !licences.sources.is_empty() && others.all(|one| one.known) {
             facts.insert("licences_known".into(), first.path.clone());
         }
     }
@@ -258,6 +259,10 @@ mod tests {
         for component in &mut model.components {
             component.state = ComponentState::Missing;
         }
+        let mut made_from_another = model.clone();
+        let base = comparison.models[1].licences.bases[0].clone();
+        made_from_another.licences.bases = vec![base];
+        assert!(!facts(&made_from_another).contains_key("licences_known"));
         model.licences.sources[0].known = false;
         let known = facts(&model);
         assert!(known.contains_key("model_licence_known") && !known.contains_key("licences_known"));

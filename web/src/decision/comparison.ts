@@ -28,6 +28,10 @@ export interface Assessment {
   findings: Finding[];
   licences: Licences;
   measured: Measurements;
+  /** What the publisher states. */
+  published_scores: PublishedScore[];
+  /** The log, thinned: of every stretch the least and the greatest value, and one that is no number. */
+  curves: Curve[];
   decision: Decision;
   checkpoints: CheckpointSeen[];
   checked: Checked;
@@ -63,9 +67,13 @@ export interface Licences {
   model: LicenceStatement | null;
   /** Whether a licence file says the same as the card. */
   file_agrees: boolean;
+  /** Licence files that nobody recognised; left out where there is none. */
+  files_unknown?: string[];
   /** Whether the model's licence is known and forbids no use. */
   model_open: boolean;
   sources: LicenceStatement[];
+  /** Models that it was made from; left out where none is named. */
+  bases?: LicenceStatement[];
   conflicts: Conflict[];
   sheet: Sheet | null;
   notice: string;
@@ -121,6 +129,10 @@ export interface Measurements {
   logged_loss: {
     checkpoint: string; step: number; data: string; measured: Mean; logged: Mean; exact: boolean; bound: number;
     agreement: Agreement; indistinguishable: [number, number];
+    /** Rows that it was trained on last: only a higher loss differs. Left out where it is not so. */
+    trained_on?: boolean;
+    /** The log's number of an update minus the program's; left out where they are the same. */
+    shift?: number;
   }[];
   seen_unseen: {
     checkpoint: string; step: number; seen: Mean; seen_data: string; unseen: Mean; unseen_data: string; gap: number;
@@ -130,6 +142,8 @@ export interface Measurements {
   own_documents: {
     checkpoint: string; documents: number; bytes: number; bits_per_byte: number | null;
     tokens_per_character: number | null; questions: number; exact: number; contained: number; overlap: number | null;
+    /** Bytes of training data that were looked through for that, of all that is published. */
+    overlap_sampled: [number, number] | null;
   } | null;
 }
 
@@ -138,13 +152,35 @@ export interface Benchmark {
   task: string;
   metric: string;
   score:
-    | { state: 'scored'; value: number; interval: [number, number] }
+    /** The interval is null where the metric has no standard error. */
+    | { state: 'scored'; value: number; interval: [number, number] | null }
     | { state: 'missing' | 'failed'; reason: string };
   items: number;
   of: number;
   chance: number | null;
   published: number | null;
   agreement: Agreement | null;
+}
+
+export interface PublishedScore {
+  file: string;
+  /** The checkpoint that it is of; null where the file does not say. */
+  checkpoint: string | null;
+  step: number | null;
+  task: string;
+  metric: string;
+  value: number;
+  standard_error: number | null;
+  /** Examples before each question; null where the file does not say. */
+  shots: number | null;
+}
+
+export interface Curve {
+  file: string;
+  key: string;
+  kind: 'loss' | 'learning_rate' | 'grad_norm';
+  /** Step and value in the order of the log: a restart goes back. */
+  points: [number, number | null][];
 }
 
 export interface CheckpointSeen {

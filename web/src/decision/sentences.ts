@@ -52,7 +52,7 @@ function subjectsIn(finding: { subject: string; params: Params }, words: Words):
 
 /** `model`, `source wiki`, … as the licence reader names parties, in the reader's language. */
 export function partyName(who: string, words: Words): string {
-  for (const kind of ['model', 'licence file', 'intended use', 'base model', 'source'] as const) {
+  for (const kind of ['model', 'licence file', 'card text', 'intended use', 'base model', 'source'] as const) {
     if (who === kind) return words.say(`party.${kind}`);
     if (who.startsWith(`${kind} `) && (kind === 'base model' || kind === 'source')) return `${words.say(`party.${kind}`)} ${who.slice(kind.length + 1)}`;
   }
@@ -92,7 +92,23 @@ export function claimSentence(claim: Claim, model: Assessment, words: Words): st
       return [findingSentence(first, words), more].filter((part) => part !== '').join(words.language === 'ja' ? '' : ' ');
     }
   }
+  // Which licence is not known is another answer than that none is stated.
+  for (const [unknown, key] of [['bases_unknown', 'bases'], ['files_unknown', 'files'], ['prose_restricts', 'prose']] as const) {
+    const named = claim.params[unknown];
+    if (claim.status === 'missing' && Array.isArray(named) && named.length > 0) {
+      return sentence(`claim.${claim.id}.missing.${key}`, { ...claim.params, [unknown]: named.slice(0, NAMED) }, words, claim.id);
+    }
+  }
+  // What was measured and tells nothing is another answer than that nobody measured.
+  const undecided = claim.status === 'missing' ? undecidedBy(claim.id, model) : 0;
+  if (undecided > 0) return words.look(`claim.${claim.id}.missing.measured`, { count: undecided }, claim.id);
   return sentence(`claim.${claim.id}.${claim.status}`, claim.params, words, claim.id);
+}
+
+/** Measurements of what a claim says that were not enough to decide it. */
+function undecidedBy(id: string, { measured }: Assessment): number {
+  const all = id === 'pub_evaluations_confirmed' ? measured.benchmarks : id === 'pub_loss_confirmed' ? measured.logged_loss : [];
+  return all.filter((one) => one.agreement === 'not_enough').length;
 }
 
 export function reasonSentence(reason: { id: string; params: Params }, words: Words): string {
@@ -160,7 +176,9 @@ export function headline(comparison: Comparison, language: Language): string {
   const [adopt, open] = [by('adopt'), by('not_enough_evidence')];
   const count = models.length;
   if (adopt.length > 0) return words.say(adopt.length === 1 ? 'head.many.one' : adopt.length === count ? 'head.many.all' : 'head.many.some', { count, models: adopt });
-  return words.say(open.length > 0 ? 'head.many.open' : 'head.many.none', { count, models: open });
+  if (open.length === 0) return words.say('head.many.none', { count });
+  const others = by('do_not_adopt');
+  return words.say(others.length > 0 ? 'head.many.open_not' : 'head.many.open', { count, models: open, others });
 }
 
 /** One thing to do, the criteria that it is for, and the claims that it would settle. */
@@ -192,12 +210,23 @@ export const actor = (remedy: Remedy) => actorOf(remedy.id.replace(/^pub_/, ''))
 export function costOf(remedy: Remedy, words: Words): string {
   const { bytes = null, minutes = null } = remedy.cost ?? {};
   const parts = [
-    ...(bytes === null ? [] : [words.say('cost.fetch', { bytes })]),
+    ...(bytes === null ? [] : [bytes === 0 ? words.say('cost.nothing_to_fetch') : words.say('cost.fetch', { bytes })]),
     ...(minutes === null ? [] : [words.say('cost.minutes', { minutes })]),
   ];
   if (parts.length > 0) return parts.join(words.language === 'ja' ? '、' : ', ');
   const who = actor(remedy);
   return words.say(who === 'publisher' ? 'cost.answer' : who === 'legal' ? 'cost.review' : 'cost.unknown');
+}
+
+/** A law and its article as a reader of that language cites them; what has no name of its own there stays as it is. */
+export function lawReference({ law, article }: { law: string; article: string }, language: Language): string {
+  const own = /^.* \(([^()]*[ぁ-んァ-ヶ一-龠][^()]*)\)$/.exec(law)?.[1];
+  if (language !== 'ja' || own === undefined) return `${law}, ${article}`;
+  const cited = article
+    .replace(/^proviso of (\d+)-(\d+)$/, '第$1条の$2ただし書き')
+    .replace(/^(\d+)-(\d+)$/, '第$1条の$2')
+    .replace(/^(\d+)\((\d+)\)$/, '第$1条第$2項');
+  return `${own}、${cited}`;
 }
 
 /** What was measured here and is not what the publisher says. */
