@@ -121,7 +121,10 @@ pub(crate) struct AuditArgs {
     /// Write the decision page as well
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Language of the page
+    /// Write the files for lawyers there: obligations.md, NOTICE, questions-japan.md, questions-eu.md
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) licences: Option<PathBuf>,
+    /// Language of the page and of the files for lawyers
     #[arg(long, value_enum, default_value_t = Lang::En)]
     pub(crate) lang: Lang,
     /// Criteria of the decision [default: the ones that the page prints]
@@ -174,6 +177,15 @@ pub(crate) struct PocArgs {
     /// Own documents and questions: a folder of text, Markdown, and CSV of question and answer; never leaves this machine
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) mine: Option<PathBuf>,
+    /// Standard tasks to ask besides those that the publisher states scores of
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) tasks: Vec<String>,
+    /// Task files of your own
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) include: Option<PathBuf>,
+    /// Where data sets lie: `owner/name` as on the Hub, or the files that tasks name [default: fetched from the Hub]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) task_data: Option<PathBuf>,
     /// Criteria of the decision [default: the ones that the page prints]
     #[arg(long, value_name = "FILE")]
     pub(crate) criteria: Option<PathBuf>,
@@ -263,9 +275,9 @@ pub(crate) struct EvalArgs {
     /// Tasks, groups or tags of lm-evaluation-harness, as in `hellaswag,gsm8k`
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) tasks: Vec<String>,
-    /// Where data sets lie: `owner/name` as on the Hub, or the files that tasks name
+    /// Where data sets lie: `owner/name` as on the Hub, or the files that tasks name [default: fetched from the Hub]
     #[arg(long, value_name = "DIRECTORY")]
-    pub(crate) data: Option<PathBuf>,
+    pub(crate) task_data: Option<PathBuf>,
     /// Task files of your own, which come before ours
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) include: Option<PathBuf>,
@@ -281,6 +293,9 @@ pub(crate) struct EvalArgs {
     /// Examples before each question [default: as the task says]
     #[arg(long, value_name = "COUNT")]
     pub(crate) shots: Option<usize>,
+    /// Compare item by item with samples of another checkpoint or model: its folder of results, or one file
+    #[arg(long, value_name = "PATH", requires = "tasks")]
+    pub(crate) against: Option<PathBuf>,
     /// Where results and answers are kept; a second run finds them [default: evals/NAME]
     #[arg(short, long, value_name = "DIRECTORY")]
     pub(crate) output: Option<PathBuf>,

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 const MAX_TOKEN: u64 = 4096;
 
 /// The Hub as `huggingface_hub` would reach it: `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_CACHE`, `HF_HOME`,
-/// `HF_HUB_OFFLINE`, and the usual proxy variables.
+/// `HF_HUB_OFFLINE`, and the usual proxy variables. One proxy, or none, serves the endpoint and its file servers.
 pub(crate) fn hub(args: &DoorArgs, offline: bool) -> Result<Hub, Failure> {
     let home = home()?;
     let cache = args
@@ -19,14 +19,48 @@ pub(crate) fn hub(args: &DoorArgs, offline: bool) -> Result<Hub, Failure> {
         .or_else(|| variable("HF_HUB_CACHE").map(PathBuf::from));
     let endpoint = variable("HF_ENDPOINT").unwrap_or_else(|| HUGGING_FACE.to_owned());
     let proxies = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    let except = variable("NO_PROXY").or_else(|| variable("no_proxy"));
     let settings = Settings {
         endpoint: endpoint.trim_end_matches('/').to_owned(),
         token: token(&home)?,
-        offline: offline || variable("HF_HUB_OFFLINE").is_some_and(|v| v != "0"),
-        proxy: proxies.iter().find_map(|name| variable(name)),
+        offline: offline || variable("HF_HUB_OFFLINE").is_some_and(|value| is_on(&value)),
+        proxy: proxies
+            .iter()
+            .find_map(|name| variable(name))
+            .filter(|_| !is_excepted(&endpoint, except.as_deref().unwrap_or_default())),
         ..Settings::new(cache.unwrap_or_else(|| home.join("hub")))
     };
     Ok(Hub::new(settings)?)
+}
+
+/// Whether a switch is on. What is no plain "no" is: who sets it wants no connection.
+fn is_on(value: &str) -> bool {
+    let value = value.trim().to_ascii_lowercase();
+    !matches!(
+        value.as_str(),
+        "" | "0" | "false" | "no" | "off" | "n" | "f"
+    )
+}
+
+/// Whether `NO_PROXY` names the endpoint's host: itself, a domain that it lies in, or everything (`*`).
+fn is_excepted(endpoint: &str, except: &str) -> bool {
+    let address = endpoint
+        .split_once("://")
+        .map_or(endpoint, |(_, rest)| rest);
+    let address = address.split('/').next().unwrap_or(address);
+    let address = address.to_ascii_lowercase();
+    let host = match address.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => address.as_str(),
+    };
+    except.split([',', ' ']).any(|entry| {
+        let entry = entry.trim().to_ascii_lowercase();
+        let domain = entry.trim_start_matches("*.").trim_start_matches('.');
+        let within = host
+            .strip_suffix(domain)
+            .is_some_and(|before| before.is_empty() || before.ends_with('.'));
+        entry == "*" || !domain.is_empty() && (within || domain == address)
+    })
 }
 
 /// A variable that is set and not empty.
@@ -62,4 +96,48 @@ fn token(home: &std::path::Path) -> Result<Option<String>, Failure> {
     let bytes = glasswork_release::files::read(&path, MAX_TOKEN)?;
     let token = String::from_utf8_lossy(&bytes).trim().to_owned();
     Ok((!token.is_empty()).then_some(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_switch_is_off_where_it_says_so() {
+        for off in ["0", "false", "False", "NO", "off", " no "] {
+            assert!(!is_on(off), "{off}");
+        }
+        for on in ["1", "true", "TRUE", "yes", "on", "please"] {
+            assert!(is_on(on), "{on}");
+        }
+    }
+
+    #[test]
+    fn hosts_without_a_proxy_are_those_named() {
+        let hub = "https://huggingface.co";
+        for except in [
+            "huggingface.co",
+            "a.org, HuggingFace.co",
+            ".co",
+            "*",
+            "*.co",
+            "co",
+        ] {
+            assert!(is_excepted(hub, except), "{except}");
+        }
+        for except in [
+            "",
+            ",",
+            "face.co",
+            "huggingface.com",
+            "www.huggingface.co",
+            ".",
+        ] {
+            assert!(!is_excepted(hub, except), "{except}");
+        }
+        let mirror = "https://mirror.example.org:8443/";
+        assert!(is_excepted(mirror, "mirror.example.org:8443"));
+        assert!(is_excepted(mirror, "example.org"));
+        assert!(!is_excepted(mirror, "mirror.example.org:443"));
+    }
 }

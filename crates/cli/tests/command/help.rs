@@ -127,23 +127,24 @@ fn of_eval() {
       <RELEASE|MODEL>  A release, a model folder, or `hf:owner/name[@revision]`
 
     Options:
-          --json                 Print the result as JSON
-          --steps <STEPS>        Of a release: checkpoints to score, by step, as in `0,200,400` [default: all]
-          --again                Of a release: score anew what was scored before; earlier scores are unsigned files
-          --offline              Use no network: what is not on this machine is missing
-          --tasks <NAMES>        Tasks, groups or tags of lm-evaluation-harness, as in `hellaswag,gsm8k`
-          --data <DIRECTORY>     Where data sets lie: `owner/name` as on the Hub, or the files that tasks name
-          --include <DIRECTORY>  Task files of your own, which come before ours
-          --mine <DIRECTORY>     Own documents and questions: a folder of text, Markdown, and CSV of question and answer; never leaves this machine
-          --checkpoints <NAMES>  Checkpoints of a published model, by name, or `all` [default: the last]
-          --limit <COUNT>        Only so many documents of each task
-          --shots <COUNT>        Examples before each question [default: as the task says]
-      -o, --output <DIRECTORY>   Where results and answers are kept; a second run finds them [default: evals/NAME]
-          --profile <NAME>       Numerics profile [default: bf16-v1 for weights stored as bf16, else f32-v1]
-          --threads <THREADS>    Threads [default: all cores]
-          --memory <SIZE>        Most memory to use, as in `2GB` [default: four fifths of what is free]
-          --cache <DIRECTORY>    Where downloads are kept, in `huggingface_hub`'s layout [default: $HF_HUB_CACHE, or its usual place]
-      -h, --help                 Print help
+          --json                   Print the result as JSON
+          --steps <STEPS>          Of a release: checkpoints to score, by step, as in `0,200,400` [default: all]
+          --again                  Of a release: score anew what was scored before; earlier scores are unsigned files
+          --offline                Use no network: what is not on this machine is missing
+          --tasks <NAMES>          Tasks, groups or tags of lm-evaluation-harness, as in `hellaswag,gsm8k`
+          --task-data <DIRECTORY>  Where data sets lie: `owner/name` as on the Hub, or the files that tasks name [default: fetched from the Hub]
+          --include <DIRECTORY>    Task files of your own, which come before ours
+          --mine <DIRECTORY>       Own documents and questions: a folder of text, Markdown, and CSV of question and answer; never leaves this machine
+          --checkpoints <NAMES>    Checkpoints of a published model, by name, or `all` [default: the last]
+          --limit <COUNT>          Only so many documents of each task
+          --shots <COUNT>          Examples before each question [default: as the task says]
+          --against <PATH>         Compare item by item with samples of another checkpoint or model: its folder of results, or one file
+      -o, --output <DIRECTORY>     Where results and answers are kept; a second run finds them [default: evals/NAME]
+          --profile <NAME>         Numerics profile [default: bf16-v1 for weights stored as bf16, else f32-v1]
+          --threads <THREADS>      Threads [default: all cores]
+          --memory <SIZE>          Most memory to use, as in `2GB` [default: four fifths of what is free]
+          --cache <DIRECTORY>      Where downloads are kept, in `huggingface_hub`'s layout [default: $HF_HUB_CACHE, or its usual place]
+      -h, --help                   Print help
     ");
 }
 
@@ -319,14 +320,15 @@ fn of_audit() {
       <MODEL>  A folder, or `hf:owner/name[@revision]`
 
     Options:
-          --json               Print the result as JSON
-      -o, --output <FILE>      Write the decision page as well
-          --lang <LANG>        Language of the page [default: en] [possible values: ja, en]
-          --offline            Use no network: what is not on this machine is missing
-          --criteria <FILE>    Criteria of the decision [default: the ones that the page prints]
-          --headers-only       Draw no weights: listings, headers, cards and logs only
-          --cache <DIRECTORY>  Where downloads are kept, in `huggingface_hub`'s layout [default: $HF_HUB_CACHE, or its usual place]
-      -h, --help               Print help
+          --json                  Print the result as JSON
+      -o, --output <FILE>         Write the decision page as well
+          --licences <DIRECTORY>  Write the files for lawyers there: obligations.md, NOTICE, questions-japan.md, questions-eu.md
+          --offline               Use no network: what is not on this machine is missing
+          --lang <LANG>           Language of the page and of the files for lawyers [default: en] [possible values: ja, en]
+          --criteria <FILE>       Criteria of the decision [default: the ones that the page prints]
+          --headers-only          Draw no weights: listings, headers, cards and logs only
+          --cache <DIRECTORY>     Where downloads are kept, in `huggingface_hub`'s layout [default: $HF_HUB_CACHE, or its usual place]
+      -h, --help                  Print help
     ");
 }
 
@@ -341,19 +343,22 @@ fn of_poc() {
       <MODEL>  A folder, or `hf:owner/name[@revision]`
 
     Options:
-          --budget <TIME>       How long it may take, as in `10m`, `2h`, `1d` [default: 10m]
-          --json                Print the result as JSON
-          --offline             Use no network: what is not on this machine is missing
-      -y, --yes                 Do not ask before fetching and computing
-      -o, --output <DIRECTORY>  Where assessment and page are kept [default: poc/NAME]
-          --data <PLACE>        Training data that lies apart from the model: a folder, or `hf:datasets/owner/name[@revision]`
-          --mine <DIRECTORY>    Own documents and questions: a folder of text, Markdown, and CSV of question and answer; never leaves this machine
-          --criteria <FILE>     Criteria of the decision [default: the ones that the page prints]
-          --lang <LANG>         Language of the page [default: en] [possible values: ja, en]
-          --threads <THREADS>   Threads [default: all cores]
-          --memory <SIZE>       Most memory to use, as in `2GB` [default: four fifths of what is free]
-          --cache <DIRECTORY>   Where downloads are kept, in `huggingface_hub`'s layout [default: $HF_HUB_CACHE, or its usual place]
-      -h, --help                Print help
+          --budget <TIME>          How long it may take, as in `10m`, `2h`, `1d` [default: 10m]
+          --json                   Print the result as JSON
+          --offline                Use no network: what is not on this machine is missing
+      -y, --yes                    Do not ask before fetching and computing
+      -o, --output <DIRECTORY>     Where assessment and page are kept [default: poc/NAME]
+          --data <PLACE>           Training data that lies apart from the model: a folder, or `hf:datasets/owner/name[@revision]`
+          --mine <DIRECTORY>       Own documents and questions: a folder of text, Markdown, and CSV of question and answer; never leaves this machine
+          --tasks <NAME>           Standard tasks to ask besides those that the publisher states scores of
+          --include <DIRECTORY>    Task files of your own
+          --task-data <DIRECTORY>  Where data sets lie: `owner/name` as on the Hub, or the files that tasks name [default: fetched from the Hub]
+          --criteria <FILE>        Criteria of the decision [default: the ones that the page prints]
+          --lang <LANG>            Language of the page [default: en] [possible values: ja, en]
+          --threads <THREADS>      Threads [default: all cores]
+          --memory <SIZE>          Most memory to use, as in `2GB` [default: four fifths of what is free]
+          --cache <DIRECTORY>      Where downloads are kept, in `huggingface_hub`'s layout [default: $HF_HUB_CACHE, or its usual place]
+      -h, --help                   Print help
     ");
 }
 

@@ -4,12 +4,14 @@
 //! One test program, so that the release it works on is made once and linking is paid once.
 
 mod corpus;
+mod datasets;
 mod emulated;
 mod errors;
 mod forger;
 mod from_the_page;
 mod golden;
 mod help;
+mod hub;
 mod invariance;
 mod kill;
 mod memory;

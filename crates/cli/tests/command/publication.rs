@@ -236,3 +236,69 @@ fn what_eval_is_not_asked_it_says() {
     let answer = corpus.glasswork(&hub).exits(1);
     assert!(answer.err.contains("--offline"), "{}", answer.err);
 }
+
+/// A task whose score tells weights apart, whatever they learnt: bits per byte of invented pages.
+const PAGES: &str = "task: pages\ndataset_path: o/pages\ntest_split: test\noutput_type: loglikelihood_rolling\n\
+    doc_to_text: \"\"\ndoc_to_target: \"{{page}}\"\nmetric_list: [{metric: bits_per_byte}]\nmetadata: {version: 1.0}\n";
+
+#[test]
+fn published_scores_are_asked_again_and_lies_found() {
+    let corpus = published();
+    let last = *steps(&corpus).last().expect("there are some");
+    for folder in ["tasks", "data", "data/o", "data/o/pages"] {
+        fs::create_dir(corpus.path().join(folder)).expect("makes a folder");
+    }
+    corpus.put("tasks/pages.yaml", PAGES.as_bytes());
+    let page = |i: usize| format!("{{\"page\": \"line {i} holds the value of {}\"}}\n", i * i);
+    let pages: String = (0..30).map(page).collect();
+    corpus.put("data/o/pages/test.jsonl", pages.as_bytes());
+    let eval = "--offline eval published --tasks pages --include tasks --task-data data --json";
+    let eval: Vec<&str> = eval.split(' ').collect();
+    let results = corpus.glasswork(&eval).exits(0).json()[0]["results"].clone();
+    let results = corpus.path().join(results.as_str().expect("a path"));
+    let results = fs::read_to_string(results).expect("reads");
+    let beside = format!("published/step{last}/eval_pages.json");
+    corpus.put(&beside, results.as_bytes());
+    corpus.put(
+        "criteria.toml",
+        b"format = 1\nname = \"scores\"\n[[criterion]]\nid = \"pub_confirmed\"\nclaims = [\"pub_evaluations_confirmed\"]\n\
+          rung = \"replayed_within_bound\"\n",
+    );
+    let poc = |code| {
+        let poc = "--offline poc published --yes --json -o kept --include tasks --task-data data --criteria criteria.toml";
+        let poc: Vec<&str> = poc.split(' ').collect();
+        let outcome = corpus.glasswork(&poc).exits(code).json();
+        let told = outcome["assessment"]["measured"]["benchmarks"][0].clone();
+        let verdict = outcome["assessment"]["decision"]["verdict"].clone();
+        (told, verdict)
+    };
+    let (told, verdict) = poc(0);
+    assert_eq!(
+        (&told["task"], &told["metric"]),
+        (&"pages".into(), &"bits_per_byte".into()),
+        "{told}"
+    );
+    assert_eq!((&told["items"], &told["of"]), (&30.into(), &30.into()));
+    let (score, published) = (told["score"]["value"].as_f64(), told["published"].as_f64());
+    let (score, published) = (score.expect("scored"), published.expect("stated"));
+    // What is exported is computed in mixed precision here, in f32 there.
+    assert!(
+        (score / published - 1.0).abs() < 0.01,
+        "{score}, published {published}"
+    );
+    assert_eq!(
+        (told["agreement"].clone(), verdict),
+        ("agrees".into(), "adopt".into())
+    );
+
+    let mut lie: Value = serde_json::from_str(&results).expect("parses");
+    let stated = &mut lie["results"]["pages"]["bits_per_byte,none"];
+    assert!(stated.is_number(), "{stated}");
+    *stated = (published * 0.9).into();
+    corpus.put(&beside, lie.to_string().as_bytes());
+    let (told, verdict) = poc(3);
+    assert_eq!(
+        (told["agreement"].clone(), verdict),
+        ("differs".into(), "do_not_adopt".into())
+    );
+}

@@ -1,6 +1,9 @@
 //! `eval`: a release on its own held-out text, a published model on tasks and on the reader's own documents.
 
+mod against;
+pub(super) mod datasets;
 mod model;
+mod outcome;
 mod release;
 
 use crate::args::EvalArgs;
@@ -33,7 +36,7 @@ pub(super) fn run(args: &EvalArgs, offline: bool, output: &Output) -> Result<Exi
                 "{} holds no run.toml, so it is no release; and of a published model nothing was asked",
                 args.model
             ),
-            "name a release, or tasks, or a folder of your own: `--tasks hellaswag,gsm8k --data DIRECTORY`, or `--mine DIRECTORY`",
+            "name a release, or tasks, or a folder of your own: `--tasks hellaswag,gsm8k`, or `--mine DIRECTORY`",
         ));
     }
     model::run(args, offline, output)

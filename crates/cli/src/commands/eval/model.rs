@@ -1,17 +1,20 @@
 //! Tasks of lm-evaluation-harness and own documents, over checkpoints of a published model, in one process.
 
+use super::against::Against;
+use super::datasets::datasets;
+use super::outcome::{OfCheckpoint, of_mine, of_task, text};
 use crate::args::EvalArgs;
 use crate::commands::judge::Entrance;
 use crate::commands::score::{budget, profile};
 use crate::commands::{create_folder, plain_name};
 use crate::failure::Failure;
 use crate::machine;
-use crate::output::{Output, grouped};
+use crate::output::Output;
 use crate::progress::{COUNTED, bar};
 use glasswork_data::PublishedTokenizer;
 use glasswork_eval::harness::{
-    About, Datasets, Effort, Evaluated, Mine, MineReport, Options, Progress, Published, Room,
-    TaskFiles, evaluate, mine, own_tasks,
+    About, Datasets, Effort, Evaluated, Mine, Options, Progress, Published, Room, TaskFiles,
+    TaskScore, counts, evaluate, mine, own_tasks,
 };
 use glasswork_kernels::Pool;
 use glasswork_model::{Checkpoint, Scorer};
@@ -19,7 +22,6 @@ use glasswork_poc::on_disk;
 use glasswork_published::Publication;
 use glasswork_release::{Digest, atomic, layout};
 use indicatif::ProgressBar;
-use serde::Serialize;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,40 +48,6 @@ impl Progress for Bar {
     }
 }
 
-/// A checkpoint's part of the result.
-#[derive(Serialize)]
-struct OfCheckpoint {
-    checkpoint: String,
-    computed: usize,
-    known: usize,
-    tasks: Vec<OfTask>,
-    mine: Option<OfMine>,
-    results: Option<PathBuf>,
-}
-
-#[derive(Serialize)]
-struct OfTask {
-    task: String,
-    state: &'static str,
-    reason: Option<String>,
-    /// Metric with its filter, value, standard error.
-    metrics: Vec<(String, f64, Option<f64>)>,
-    /// Score of guessing, and the probability of guessing so well.
-    chance: Option<(f64, f64)>,
-}
-
-#[derive(Serialize)]
-struct OfMine {
-    documents: usize,
-    bytes: usize,
-    bits_per_byte: Option<f64>,
-    tokens_per_character: Option<f64>,
-    questions: usize,
-    exact: usize,
-    contained: usize,
-    skipped: Vec<(String, String)>,
-}
-
 pub(super) fn run(args: &EvalArgs, offline: bool, output: &Output) -> Result<ExitCode, Failure> {
     let entrance = Entrance::new(&args.door, offline, &[&args.model])?;
     let publication = entrance.open(&args.model)?;
@@ -92,9 +60,21 @@ pub(super) fn run(args: &EvalArgs, offline: bool, output: &Output) -> Result<Exi
     let folder = args.output.clone().unwrap_or_else(usual);
     create_folder(&folder)?;
     let pool = machine::pool(args.threads)?;
+    let data = match args.tasks[..] {
+        [] => Datasets::default(),
+        _ => datasets(&args.door, offline, args.task_data.as_deref())?,
+    };
+    let against = args.against.as_deref().map(Against::open).transpose()?;
     let mut all = Vec::new();
     for index in chosen {
-        let one = of_checkpoint(args, &publication, index, &files, &folder, &pool)?;
+        let one = of_checkpoint(
+            args,
+            &publication,
+            index,
+            (&files, &data, against.as_ref()),
+            &folder,
+            &pool,
+        )?;
         output.note(&format!(
             "{} done: {} answers computed, {} known",
             one.checkpoint, one.computed, one.known
@@ -152,7 +132,7 @@ fn of_checkpoint(
     args: &EvalArgs,
     publication: &Publication,
     index: usize,
-    files: &TaskFiles,
+    (files, data, against): (&TaskFiles, &Datasets, Option<&Against>),
     folder: &Path,
     pool: &Arc<Pool>,
 ) -> Result<OfCheckpoint, Failure> {
@@ -191,6 +171,7 @@ fn of_checkpoint(
         tasks: Vec::new(),
         mine: None,
         results: None,
+        against: Vec::new(),
     };
     let bar = || {
         Bar(
@@ -206,10 +187,6 @@ fn of_checkpoint(
             date: now.map_or(0.0, |since| since.as_secs_f64()),
             program: format!("glasswork {}", env!("CARGO_PKG_VERSION")),
         };
-        let data = Datasets {
-            files: args.data.clone().unwrap_or_default(),
-            mirrors: args.data.iter().cloned().collect(),
-        };
         let options = Options {
             shots: args.shots,
             limit: args.limit,
@@ -219,7 +196,7 @@ fn of_checkpoint(
         let evaluated = evaluate(
             &mut model,
             (files, &args.tasks),
-            &data,
+            data,
             &options,
             Some(&log),
             &about,
@@ -230,6 +207,14 @@ fn of_checkpoint(
         one.results = Some(write(folder, &own.name, &evaluated, about.date)?);
         one.computed += evaluated.effort.computed;
         one.known += evaluated.effort.known;
+        if let Some(against) = against {
+            one.against = against.compare(&evaluated.samples);
+        }
+        let counts = counts(&evaluated.results);
+        let of_task = |score: TaskScore| {
+            let of = counts.get(&score.task).copied().unwrap_or_default();
+            of_task(score, of)
+        };
         one.tasks = evaluated.scores.into_iter().map(of_task).collect();
     }
     if let Some(documents) = &args.mine {
@@ -301,89 +286,6 @@ fn digest(files: impl IntoIterator<Item = PathBuf>) -> Result<String, Failure> {
         all.push_str(&Digest::of_file(&file)?.to_string());
     }
     Ok(Digest::of(all.as_bytes()).to_string())
-}
-
-fn of_task(score: glasswork_eval::harness::TaskScore) -> OfTask {
-    OfTask {
-        state: score.state.name(),
-        reason: score.state.reason().map(str::to_owned),
-        chance: score.chance.map(|chance| (chance.level, chance.p)),
-        task: score.task,
-        metrics: score.metrics,
-    }
-}
-
-fn of_mine(report: MineReport) -> OfMine {
-    OfMine {
-        documents: report.texts.len(),
-        bytes: report.texts.iter().map(|text| text.bytes).sum(),
-        bits_per_byte: report.bits_per_byte(),
-        tokens_per_character: report.tokens_per_character(),
-        questions: report.answers.len(),
-        exact: report.answers.iter().filter(|answer| answer.exact).count(),
-        contained: report
-            .answers
-            .iter()
-            .filter(|answer| answer.contains)
-            .count(),
-        skipped: report.skipped,
-    }
-}
-
-fn text(all: &[OfCheckpoint]) -> String {
-    let mut text = String::new();
-    for one in all {
-        text.push_str(&format!("{}\n", one.checkpoint));
-        for task in &one.tasks {
-            for (metric, value, error) in &task.metrics {
-                let error = error.map_or(String::new(), |error| format!(" ± {error:.4}"));
-                text.push_str(&format!(
-                    "  {:<28} {metric:<20} {value:.4}{error}\n",
-                    task.task
-                ));
-            }
-            if let Some((level, p)) = task.chance {
-                let guess = if p > 0.05 {
-                    ": not told from guessing"
-                } else {
-                    ""
-                };
-                text.push_str(&format!("  {:<28} guessing scores {level:.3}{guess}\n", ""));
-            }
-            if let Some(reason) = &task.reason {
-                text.push_str(&format!("  {:<28} {}: {reason}\n", task.task, task.state));
-            }
-        }
-        if let Some(mine) = &one.mine {
-            text.push_str(&own(mine));
-        }
-        if let Some(path) = &one.results {
-            text.push_str(&format!("  results in {}\n", path.display()));
-        }
-    }
-    text
-}
-
-fn own(mine: &OfMine) -> String {
-    let number =
-        |value: Option<f64>| value.map_or("not measured".to_owned(), |value| format!("{value:.4}"));
-    let mut text = format!(
-        "  own documents: {}, {} bytes; bits per byte {}, tokens a character {}\n",
-        grouped(mine.documents as u64),
-        grouped(mine.bytes as u64),
-        number(mine.bits_per_byte),
-        number(mine.tokens_per_character),
-    );
-    if mine.questions > 0 {
-        text.push_str(&format!(
-            "  own questions: {}, answered exactly {}, the answer contained {}\n",
-            mine.questions, mine.exact, mine.contained
-        ));
-    }
-    for (path, why) in &mine.skipped {
-        text.push_str(&format!("  not read: {path}: {why}\n"));
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,16 +1,18 @@
 //! `audit`: what does not fit in what was published.
 
-use super::{Entrance, criteria, drawn, language, look, text};
+use super::{Entrance, Seen, criteria, language, look, text};
 use crate::MISMATCH;
-use crate::args::AuditArgs;
+use crate::args::{AuditArgs, Lang};
 use crate::code;
+use crate::commands::create_folder;
 use crate::failure::Failure;
 use crate::output::Output;
 use glasswork_audit::measured::Measurements;
-use glasswork_audit::publication::{Samples, Severity};
+use glasswork_audit::publication::{Licences, Severity, usual_use};
 use glasswork_audit::{Criteria, Verdict};
 use glasswork_page::{Comparison, decision};
 use glasswork_release::atomic;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 pub(in crate::commands) fn run(
@@ -22,17 +24,30 @@ pub(in crate::commands) fn run(
     let entrance = Entrance::new(&args.door, offline, &[&args.model])?;
     let publication = entrance.open(&args.model)?;
     let measured = Measurements::default();
-    let samples = if args.headers_only {
-        Samples::default()
-    } else {
-        drawn(&publication)
-    };
-    let assessment = look(&publication, &samples, &measured, &criteria, &entrance);
+    let seen = Seen::new(&publication, &entrance, args.headers_only);
+    let assessment = look(&seen, &measured, &criteria, &entrance);
+    let models = vec![assessment.clone()];
+    let page = Comparison::new(models, &criteria, language(args.lang), code::program());
     if let Some(path) = &args.output {
-        let models = vec![assessment.clone()];
-        let page = Comparison::new(models, &criteria, language(args.lang), code::program());
         atomic::write_file(path, &decision(&page)?)?;
         output.note(&format!("decision page in {}", path.display()));
+    }
+    if let Some(directory) = &args.licences {
+        let japanese = matches!(args.lang, Lang::Ja);
+        let papers = Licences::papers(
+            publication.inventory(),
+            &usual_use(),
+            &facts(&page),
+            japanese,
+        );
+        create_folder(directory)?;
+        for (name, text) in papers {
+            atomic::write_file(&directory.join(name), text.as_bytes())?;
+        }
+        output.note(&format!("files for lawyers in {}", directory.display()));
+    }
+    for (reference, why) in &seen.references.unasked {
+        output.note(&format!("not asked for: {reference}: {why}"));
     }
     output.result(&assessment, || text::assessment(&assessment));
     let refused = assessment.decision.verdict == Verdict::DoNotAdopt;
@@ -45,4 +60,13 @@ pub(in crate::commands) fn run(
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// What answers the questions that countries ask, as the page holds it.
+fn facts(page: &Comparison) -> BTreeMap<String, String> {
+    let questions = page.questions.iter().flatten();
+    questions
+        .flat_map(|sheet| &sheet.questions)
+        .flat_map(|question| question.facts.clone())
+        .collect()
 }

@@ -1,6 +1,6 @@
 //! `compare`: models side by side, one page for the decision.
 
-use super::{Entrance, criteria, drawn, language, look, text};
+use super::{Entrance, Seen, criteria, language, look, text};
 use crate::args::CompareArgs;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -88,9 +88,8 @@ fn one(name: &str, criteria: &Criteria, entrance: &Entrance) -> Result<Assessmen
         return Ok(read(path)?.decided_by(criteria));
     }
     let publication = entrance.open(name)?;
-    let samples = drawn(&publication);
-    let measured = Measurements::default();
-    Ok(look(&publication, &samples, &measured, criteria, entrance))
+    let seen = Seen::new(&publication, entrance, false);
+    Ok(look(&seen, &Measurements::default(), criteria, entrance))
 }
 
 pub(super) fn read(path: &Path) -> Result<Assessment, Failure> {

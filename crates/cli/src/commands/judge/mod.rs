@@ -2,6 +2,7 @@
 
 pub(super) mod audit;
 pub(super) mod compare;
+mod measured;
 pub(super) mod poc;
 mod text;
 
@@ -16,10 +17,9 @@ use glasswork_audit::measured::Measurements;
 use glasswork_audit::publication::{Assessment, Material, Samples, Sampling, assess, usual_use};
 use glasswork_hub::Traffic;
 use glasswork_page::Language;
-use glasswork_published::{Door, Place, Publication};
+use glasswork_published::{Door, Place, Publication, References, ask_references};
 use glasswork_release::files;
 use indicatif::ProgressBar;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,7 +49,19 @@ pub(super) fn language(lang: Lang) -> Language {
 }
 
 /// A bar for each file that is fetched.
-struct Fetching(ProgressBar);
+#[derive(Debug)]
+pub(in crate::commands) struct Fetching(ProgressBar);
+
+impl Fetching {
+    pub(in crate::commands) fn new() -> Self {
+        Self(bar(0, BYTES))
+    }
+
+    /// Takes it from the terminal; it is not drawn again.
+    pub(in crate::commands) fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}
 
 impl glasswork_hub::Watch for Fetching {
     fn begin(&self, path: &str, total: u64, there: u64) {
@@ -82,7 +94,7 @@ impl Entrance {
         if names.iter().any(on_hub) {
             door.hub = Some(Arc::new(door::hub(args, offline)?));
         }
-        door.watch = Some(Arc::new(Fetching(bar(0, BYTES))));
+        door.watch = Some(Arc::new(Fetching::new()));
         Ok(Self { door })
     }
 
@@ -103,18 +115,42 @@ fn drawn(publication: &Publication) -> Samples {
     Samples::draw(publication.inventory(), publication, Sampling::default())
 }
 
-/// What follows from a publication's headers and small files, values drawn from its weights, and measurements.
+/// What is read of a publication besides its inventory.
+struct Seen<'p> {
+    publication: &'p Publication,
+    samples: Samples,
+    /// References of its cards.
+    references: References,
+}
+
+impl<'p> Seen<'p> {
+    /// Asks the Hub for what cards refer to, where the publication lies there; draws values from the weights unless only
+    /// `headers` are to be read.
+    fn new(publication: &'p Publication, entrance: &Entrance, headers: bool) -> Self {
+        let inventory = publication.inventory();
+        let hub = entrance.door.hub.as_ref();
+        Self {
+            publication,
+            samples: match headers {
+                true => Samples::default(),
+                false => drawn(publication),
+            },
+            references: hub.map_or_else(References::default, |hub| ask_references(inventory, hub)),
+        }
+    }
+}
+
+/// What follows from what was read of a publication, and from measurements.
 fn look(
-    publication: &Publication,
-    samples: &Samples,
+    seen: &Seen,
     measured: &Measurements,
     criteria: &Criteria,
     entrance: &Entrance,
 ) -> Assessment {
     let material = Material {
-        inventory: publication.inventory(),
-        samples,
-        reachable: &BTreeMap::new(),
+        inventory: seen.publication.inventory(),
+        samples: &seen.samples,
+        reachable: &seen.references.reachable,
         measured,
         intended: usual_use(),
         traffic: entrance.traffic(),

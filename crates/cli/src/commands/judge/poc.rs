@@ -1,21 +1,24 @@
 //! `poc`: what a budget of time can teach about a published model.
 
-use super::{Entrance, compare, criteria, drawn, language, look, text};
+use super::{Entrance, Seen, compare, criteria, language, look, measured, text};
 use crate::args::PocArgs;
+use crate::commands::eval::datasets::datasets;
 use crate::commands::{create_folder, plain_name, score};
 use crate::failure::Failure;
 use crate::output::{Output, bytes, duration, grouped};
 use crate::progress::Tokens;
 use crate::{code, machine};
 use glasswork_audit::measured::{Agreement, LoggedLoss, Measurements};
-use glasswork_audit::publication::{Assessment, Samples};
+use glasswork_audit::publication::Assessment;
 use glasswork_audit::{Criteria, Verdict};
+use glasswork_eval::harness::{TaskFiles, own_tasks};
 use glasswork_page::{Comparison, decision};
-use glasswork_poc::{Done, Facts, Item, Plan, Poc, Prices, Progress, What};
+use glasswork_poc::{Done, Facts, Item, Plan, Poc, Prices, Progress, Tasks, What};
 use glasswork_published::{Place, Publication};
 use glasswork_release::atomic;
 use serde::Serialize;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -61,6 +64,11 @@ pub(in crate::commands) fn run(
         0..TELLING => USUAL_LINE,
         _ => fetched as f64 / begun.elapsed().as_secs_f64(),
     };
+    let files = match &args.include {
+        Some(folder) => TaskFiles::open(folder)?.or(own_tasks()),
+        None => own_tasks(),
+    };
+    let sets = datasets(&args.door, offline, args.task_data.as_deref())?;
     let poc = Poc {
         model: &model,
         data,
@@ -72,12 +80,23 @@ pub(in crate::commands) fn run(
         memory: score::budget(args.memory),
         mine: args.mine.as_deref(),
         remote: matches!(Place::parse(&args.model)?, Place::Hub { .. }),
+        tasks: Tasks {
+            files: &files,
+            data: &sets,
+            names: &args.tasks,
+        },
     };
     // Cards, logs and headers are worth a page, whatever the architecture.
     let plan = poc.plan(args.budget, line).unwrap_or_else(|error| {
         output.note(&format!("nothing can be computed: {error}"));
         Plan::new(Vec::new(), args.budget)
     });
+    let mut told = BTreeSet::new();
+    for one in &plan.not_asked {
+        if told.insert(&one.task) {
+            output.note(&format!("{} is not asked: {}", one.task, one.why));
+        }
+    }
     output.part(&described(&plan, &model, args, poc.facts.no_order));
     if !args.yes && !agreed(output)? {
         if output.json {
@@ -87,8 +106,7 @@ pub(in crate::commands) fn run(
     }
     let folder = folder(args, &model.inventory().place)?;
     let keeper = Keeper {
-        model: &model,
-        samples: drawn(&model),
+        seen: Seen::new(&model, &entrance, false),
         criteria: &criteria,
         entrance: &entrance,
         folder: &folder,
@@ -100,7 +118,7 @@ pub(in crate::commands) fn run(
     let mut assessment = keeper.keep(&Measurements::default())?;
     let left = || args.budget.seconds() - begun.elapsed().as_secs_f64();
     let (measured, done) = poc.run(&plan, &left, &keeper);
-    if !done.is_empty() {
+    if measured != Measurements::default() {
         assessment = keeper.keep(&measured)?;
     }
     let outcome = Outcome {
@@ -114,7 +132,7 @@ pub(in crate::commands) fn run(
     output.result(&outcome, || {
         format!(
             "\n{}{}\ntook {} of {}{}; page and assessment in {}\n",
-            learnt(&measured, &done),
+            measured::learnt(&measured, &done),
             text::assessment(&assessment),
             duration(outcome.seconds),
             args.budget,
@@ -156,8 +174,7 @@ fn folder(args: &PocArgs, place: &str) -> Result<PathBuf, Failure> {
 
 /// Writes assessment and page after every measurement: stopping early loses nothing.
 struct Keeper<'a> {
-    model: &'a Publication,
-    samples: Samples,
+    seen: Seen<'a>,
     criteria: &'a Criteria,
     entrance: &'a Entrance,
     folder: &'a Path,
@@ -168,13 +185,7 @@ struct Keeper<'a> {
 
 impl Keeper<'_> {
     fn keep(&self, measured: &Measurements) -> Result<Assessment, Failure> {
-        let one = look(
-            self.model,
-            &self.samples,
-            measured,
-            self.criteria,
-            self.entrance,
-        );
+        let one = look(&self.seen, measured, self.criteria, self.entrance);
         let json = serde_json::to_vec_pretty(&one).expect("assessments are plain data");
         atomic::write_file(&self.folder.join(ASSESSMENT), &json)?;
         let models = vec![one.clone()];
@@ -212,7 +223,7 @@ impl Progress for Keeper<'_> {
         if let Some(bar) = self.bar.borrow_mut().take() {
             bar.finish();
         }
-        let name = name(self.model, &done.item);
+        let name = name(self.seen.publication, &done.item);
         match &done.skipped {
             None => self
                 .output
@@ -241,8 +252,8 @@ fn agreed(output: &Output) -> Result<bool, Failure> {
 }
 
 fn name(model: &Publication, item: &Item) -> String {
-    let checkpoint = |index: usize| &model.inventory().checkpoints[index].name;
-    match item.what {
+    let checkpoint = |index: &usize| &model.inventory().checkpoints[*index].name;
+    match &item.what {
         What::Probe {
             checkpoint: index,
             rows,
@@ -251,6 +262,20 @@ fn name(model: &Publication, item: &Item) -> String {
         What::OwnDocuments { checkpoint: index } => {
             format!("your documents and questions under {}", checkpoint(index))
         }
+        What::Benchmark {
+            checkpoint: index,
+            task,
+            items,
+            fetches_data,
+            ..
+        } => format!(
+            "{task} of {}, up to {items} items a task{}",
+            checkpoint(index),
+            match fetches_data {
+                true => ", its data set fetched first",
+                false => "",
+            }
+        ),
     }
 }
 
@@ -297,73 +322,5 @@ fn described(plan: &Plan, model: &Publication, args: &PocArgs, why: Option<&str>
         prices.gpu_hour,
         prices.gpu_flops,
     ));
-    text
-}
-
-/// The measurements in lines.
-fn learnt(measured: &Measurements, done: &[Done]) -> String {
-    let word = |agreement| match agreement {
-        Agreement::Agrees => "agrees",
-        Agreement::Differs => "DIFFERS",
-        Agreement::NotEnough => "not enough to tell",
-    };
-    let mut text = String::new();
-    for one in &measured.logged_loss {
-        let (first, last) = one.indistinguishable;
-        text.push_str(&format!(
-            "{}: loss {:.4} on {}, {:.4} logged: {}, the bound is {:.3}{}{}\n",
-            one.checkpoint,
-            one.measured.mean,
-            match (one.trained_on, one.exact) {
-                (true, _) => "the batches it was trained on last",
-                (_, true) => "the very batch that came next",
-                _ => "rows of what came next",
-            },
-            one.logged.mean,
-            word(one.agreement),
-            one.bound,
-            match one.agreement {
-                Agreement::Agrees if !one.trained_on => format!(
-                    "; weights of steps {} to {} would, too",
-                    grouped(first),
-                    grouped(last)
-                ),
-                _ => String::new(),
-            },
-            match one.shift {
-                0 => "",
-                _ => "; the log counts updates from another number",
-            },
-        ));
-    }
-    for one in &measured.seen_unseen {
-        text.push_str(&format!(
-            "{}: unseen minus seen {:.4} nats a token, 95% {:.4} to {:.4}: {}\n",
-            one.checkpoint,
-            one.gap,
-            one.interval.0,
-            one.interval.1,
-            word(one.agreement),
-        ));
-    }
-    if let Some(own) = &measured.own_documents {
-        let number = |value: Option<f64>| {
-            value.map_or("not measured".to_owned(), |value| format!("{value:.4}"))
-        };
-        text.push_str(&format!(
-            "{}: your {} documents at {} bits per byte and {} tokens a character; of {} questions {} answered, {} exactly\n",
-            own.checkpoint,
-            grouped(own.documents),
-            number(own.bits_per_byte),
-            number(own.tokens_per_character),
-            grouped(own.questions),
-            grouped(own.contained),
-            grouped(own.exact),
-        ));
-    }
-    let skipped = done.iter().filter(|one| one.skipped.is_some()).count();
-    if skipped > 0 {
-        text.push_str(&format!("{skipped} measurements were not done\n"));
-    }
     text
 }

@@ -53,7 +53,7 @@ fn no_release_there() {
     assert_snapshot!(said(&corpus.glasswork(&["eval", "docs"]), &corpus), @r"
     exit 2
     error: docs holds no run.toml, so it is no release; and of a published model nothing was asked
-     hint: name a release, or tasks, or a folder of your own: `--tasks hellaswag,gsm8k --data DIRECTORY`, or `--mine DIRECTORY`
+     hint: name a release, or tasks, or a folder of your own: `--tasks hellaswag,gsm8k`, or `--mine DIRECTORY`
     ");
     assert_snapshot!(said(&corpus.glasswork(&["trace", "docs", "--step", "1"]), &corpus), @r"
     exit 1
