@@ -216,6 +216,7 @@ function sound(): Assessment {
       ],
       own_documents: { checkpoint: ckpt(39), documents: 24, bytes: 412_000, bits_per_byte: 0.81, tokens_per_character: 0.62, questions: 30, exact: 14, contained: 22, overlap: 0.002, overlap_sampled: [33_554_432, 1_250_000_000] },
     },
+    published_scores_left_out: 0,
     published_scores: [
       ...[9, 19, 29, 39].map((number) => score(number, 'arc_easy', 'acc_norm', number === 39 ? 0.641 : 0.4 + number / 200, 0.0098)),
       score(39, 'hellaswag', 'acc_norm', 0.7, 0.0046), score(39, 'gsm8k', 'exact_match', 0.11), score(39, 'boolq', 'acc', 0.73), score(39, 'piqa', 'acc', 0.781, 0.0096),
@@ -306,6 +307,7 @@ function spoiled(): Assessment {
       notice: 'murk-7b\n\nApache License 2.0\n',
     },
     measured: { logged_loss: [], seen_unseen: [], benchmarks: [], own_documents: null },
+    published_scores_left_out: 700,
     published_scores: [score(39, 'arc_easy', 'acc_norm', 0.702), score(39, 'hellaswag', 'acc_norm', 0.768), score(39, 'mmlu', 'acc', 0.26, 0.0037)],
     curves: [restarted(curve('train/loss', 'loss', incidents)), curve('train/lr', 'learning_rate', rate)],
     decision: judged({ claims: made }),

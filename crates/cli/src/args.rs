@@ -178,12 +178,12 @@ pub(crate) struct PocArgs {
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) mine: Option<PathBuf>,
     /// Standard tasks to ask besides those that the publisher states scores of
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) tasks: Vec<String>,
     /// Task files of your own
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) include: Option<PathBuf>,
-    /// Where data sets lie: `owner/name` as on the Hub, or the files that tasks name [default: fetched from the Hub]
+    /// Where data sets lie: `owner/name` as on the Hub, or the files that tasks name; what is not there is fetched from the Hub
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) task_data: Option<PathBuf>,
     /// Criteria of the decision [default: the ones that the page prints]
@@ -275,7 +275,7 @@ pub(crate) struct EvalArgs {
     /// Tasks, groups or tags of lm-evaluation-harness, as in `hellaswag,gsm8k`
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) tasks: Vec<String>,
-    /// Where data sets lie: `owner/name` as on the Hub, or the files that tasks name [default: fetched from the Hub]
+    /// Where data sets lie: `owner/name` as on the Hub, or the files that tasks name; what is not there is fetched from the Hub
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) task_data: Option<PathBuf>,
     /// Task files of your own, which come before ours

@@ -12,6 +12,12 @@ pub(crate) struct Failure {
     code: u8,
 }
 
+impl Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl Failure {
     /// An error (exit code 1).
     pub(crate) fn new(message: impl Display, hint: Option<String>) -> Self {

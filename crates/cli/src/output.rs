@@ -71,6 +71,16 @@ pub(crate) fn shown(text: &str) -> String {
     out
 }
 
+/// Somebody else's text within a line of ours: its line breaks would begin lines that look like ours.
+pub(crate) fn one_line(text: &str) -> String {
+    text.replace(
+        [
+            '\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}',
+        ],
+        "⏎",
+    )
+}
+
 /// Characters that only steer how others are shown (Unicode's `Cf`, as far as they turn directions or hide).
 fn is_format(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'

@@ -25,6 +25,14 @@ impl Shared {
         self.length
     }
 
+    /// Where element `start` lies, for whoever keeps to its own elements; in range.
+    #[inline(always)]
+    pub(crate) fn pointer(&self, start: usize) -> *mut f32 {
+        assert!(start < self.length, "shared element out of range");
+        // SAFETY: in range by the assertion.
+        unsafe { self.pointer.add(start) }
+    }
+
     /// The elements `start..start + length`.
     ///
     /// # Safety

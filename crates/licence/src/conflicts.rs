@@ -200,15 +200,14 @@ fn against_use(who: &str, reading: &Reading, intended: &IntendedUse, found: &mut
     }
 }
 
-/// A card whose text closes what its licence leaves open: which of the two holds nobody but the publisher knows.
+/// A card whose text closes what its licence leaves open, or does beside one that nobody knows: which of the two holds
+/// nobody but the publisher knows.
 fn against_prose(prose: &[Origin], models: &[(&str, &Reading)], found: &mut Vec<Conflict>) {
     let known = |model: &&(&str, &Reading)| model.1.is_known();
-    let Some((who, model)) = models.iter().find(known) else {
-        return;
-    };
     if models.iter().filter(known).any(|(_, model)| closed(model)) {
         return;
     }
+    let mine = models.iter().find(known).or(models.first());
     for origin in prose {
         let sentence = Party {
             who: "card text".into(),
@@ -216,7 +215,16 @@ fn against_prose(prose: &[Origin], models: &[(&str, &Reading)], found: &mut Vec<
             clauses: Vec::new(),
             origin: Some(origin.clone()),
         };
-        let parties = vec![party(who, model, &[]), sentence];
+        let model = mine.map_or_else(
+            || Party {
+                who: "model".into(),
+                licence: String::new(),
+                clauses: Vec::new(),
+                origin: None,
+            },
+            |(who, model)| party(who, model, &[]),
+        );
+        let parties = vec![model, sentence];
         found.push(conflict("prose-restricts", State::Unknown, parties));
     }
 }

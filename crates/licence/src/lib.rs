@@ -32,9 +32,10 @@ pub use catalogue::{
 };
 pub use conflicts::{Conflict, Party, State, Statements, conflicts};
 pub use error::{Error, Result};
+pub use lines::names_authors;
 pub use notice::{Attribution, notice};
 pub use papers::{Language, Subject, obligations, questions};
-pub use prose::restrictions;
+pub use prose::{data_restrictions, restrictions};
 pub use questions::{Answer, Answered, Question, Questions, answer, questions_eu, questions_japan};
 pub use reading::{Confidence, Origin, Reading, read, read_at, read_card};
 pub use recognise::recognise;

@@ -3,7 +3,17 @@
 use crate::texts::{word, words};
 
 /// Words by which a line or a name would say more than who wrote something.
-const TERMS: [&str; 30] = [
+const TERMS: [&str; 40] = [
+    "exclusively",
+    "solely",
+    "usage",
+    "consent",
+    "deployment",
+    "needs",
+    "requires",
+    "nonprofit",
+    "nur",
+    "uniquement",
     "not",
     "no",
     "only",
@@ -39,6 +49,23 @@ const TERMS: [&str; 30] = [
 const ROOTS: [&str; 16] = [
     "commerc", "kommerz", "comerc", "prohib", "proib", "interdi", "verbot", "verbiet", "untersag",
     "vietat", "verbod", "forbid", "restric", "permis", "permit", "licens",
+];
+/// Projects whose publisher heads its texts with `For NAME software`.
+const HEADS: [&str; 10] = [
+    "gloo",
+    "zstandard",
+    "react",
+    "rocksdb",
+    "flow",
+    "jest",
+    "xnnpack",
+    "fbgemm",
+    "mslk",
+    "tensorpipe",
+];
+/// What stands before a full stop that ends no sentence, and after which a name may be over.
+const SHORT: [&str; 11] = [
+    "inc", "ltd", "co", "corp", "llc", "al", "jr", "sr", "dr", "st", "prof",
 ];
 /// Words in small letters that stand between names.
 const BETWEEN: [&str; 59] = [
@@ -158,6 +185,8 @@ const TITLES: [&str; 34] = [
 ];
 /// The most words of a line that names an author.
 const MAX_AUTHORS: usize = 24;
+/// The most words after a single letter with a full stop: a name is over soon.
+const MAX_AFTER_INITIAL: usize = 1;
 /// The most words of a title.
 const MAX_TITLE: usize = 12;
 /// The most words in small letters that are taken for names: people sign with what they are called on the net.
@@ -175,7 +204,8 @@ fn is_latin(c: char) -> bool {
 }
 
 /// Whether the line names authors and nothing beyond.
-pub(crate) fn names_authors(line: &str) -> bool {
+#[must_use]
+pub fn names_authors(line: &str) -> bool {
     let all: Vec<String> = words(line).collect();
     if all.is_empty() || all.len() > MAX_AUTHORS {
         return false;
@@ -222,7 +252,52 @@ pub(crate) fn names_authors(line: &str) -> bool {
                 && !inner.contains(['@', '.', '/'])
         })
         .count();
-    opens && small <= MAX_SMALL && !all.iter().any(|word| says_more(word))
+    opens
+        && small <= MAX_SMALL
+        && !all.iter().any(|word| says_more(word))
+        && nothing_follows(&stands)
+}
+
+/// Whether after the sentence that names authors nothing stands but rights that are reserved, or other authors.
+fn nothing_follows(stands: &[&str]) -> bool {
+    for (at, word) in stands.iter().enumerate() {
+        if !word.ends_with(['.', '!', ';', ':']) {
+            continue;
+        }
+        let rest = &stands[at + 1..];
+        let Some(next) = rest.first() else {
+            return true;
+        };
+        let plain = self::word(word);
+        let next_plain = self::word(next);
+        // `J. Smith`, `S.A. Somebody`.
+        let initial = plain.chars().count() == 1 || word.trim_end_matches('.').contains('.');
+        let goes_on = BETWEEN.contains(&next_plain.as_str())
+            || next.starts_with(['<', '(', '&', '©'])
+            || next.starts_with(|c: char| c.is_ascii_digit());
+        // `Dr. Somebody`, but not `Inc. Somebody`.
+        let title = matches!(plain.as_str(), "dr" | "st" | "prof");
+        let name = rest
+            .iter()
+            .position(|word| {
+                BETWEEN.contains(&self::word(word).as_str())
+                    || word.starts_with(['<', '(', '&'])
+                    || word.ends_with([',', '.'])
+            })
+            .unwrap_or(rest.len().saturating_sub(1));
+        if initial && name <= MAX_AFTER_INITIAL
+            || title
+            || SHORT.contains(&plain.as_str()) && goes_on
+        {
+            continue;
+        }
+        let rest: Vec<String> = rest.iter().map(|word| self::word(word)).collect();
+        let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+        return rest == ["all", "rights", "reserved"]
+            || rest.len() == 1 && stands[at + 1].contains('@')
+            || names_authors(&stands[at + 1..].join(" "));
+    }
+    true
 }
 
 /// Whether the line says no more than that this is licence `id`, called `name`.
@@ -232,12 +307,11 @@ pub(crate) fn is_title(line: &str, id: &str, name: &str) -> bool {
         .chain(words(id))
         .chain(words(name))
         .collect();
-    // `For Gloo software`, as one publisher heads its texts.
+    // `For Gloo software`: another word there could say what it is for.
     let heads = all.len() == 3
         && all[0] == "for"
         && all[2] == "software"
-        && !says_more(&all[1])
-        && all[1] != "research";
+        && HEADS.contains(&all[1].as_str());
     heads
         || all.len() <= MAX_TITLE
             && all
@@ -259,6 +333,7 @@ mod tests {
             "Portions Copyright 2017 Google Inc.",
             "// Copyright (C) 2020 The Example Authors. All rights reserved.",
             "All rights reserved.",
+            "Copyright (c) 2020 J. R. Smith, Example Corp. and others. All Rights Reserved.",
             "   Copyright [yyyy] [name of copyright owner]",
             "Copyright (c) 2022, the respective contributors, as shown by the AUTHORS file.",
         ] {
@@ -277,6 +352,12 @@ mod tests {
             "Copyright 2024 Икс. Коммерческое использование запрещено",
             "Copyright 2024 X, for research purposes",
             "Copyright 2024 X, see the file TERMS",
+            "Copyright 2024 Acme. Exclusively For Research Usage.",
+            "Copyright 2024 Acme. Deployment Needs Written Consent.",
+            "Copyright 2024 Acme. Nur für die Forschung.",
+            "Copyright 2024 Acme. Ask Us First.",
+            "Copyright 2024 Acme, Inc. Ask Us First.",
+            "Copyright 2024 X. Ask Us First.",
             "COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM",
             "2024 Somebody who asks for money",
         ] {
@@ -301,6 +382,8 @@ mod tests {
             "Apache License",
             "For commercial software",
             "For Research Software",
+            "For nonprofit software",
+            "For Nonprofit Software",
             "SPDX-License-Identifier: CC-BY-NC-4.0",
             "SPDX-License-Identifier: MIT 商用利用禁止",
             "SPDX-License-Identifier: MIT WITH no-commercial clause",

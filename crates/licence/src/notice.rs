@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::catalogue::Duty;
-use crate::reading::{Reading, shown};
+use crate::reading::{Confidence, Reading, shown};
 
 /// Whom a notice is owed to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,9 +43,14 @@ pub fn notice(title: &str, attributions: &[Attribution]) -> String {
         }
         let expression = one.reading.expression.as_deref();
         let known = expression.filter(|_| one.reading.is_known());
+        let by_name = if known.is_some() && one.reading.confidence == Confidence::Name {
+            " (taken from this program's list of names; not stated here)"
+        } else {
+            ""
+        };
         let _ = writeln!(
             entry,
-            "  licence: {}",
+            "  licence: {}{by_name}",
             known.map_or("UNKNOWN: find out before passing this on".into(), shown)
         );
         entries.insert(entry);
@@ -111,6 +116,11 @@ mod tests {
         assert_eq!(text, notice("x", &[b, a]));
         assert!(text.contains("Llama 2 is licensed under the LLAMA 2 Community License"));
         assert!(text.contains("UNKNOWN") && text.contains("data\\u{202e}"));
+        let base = Attribution {
+            reading: crate::read_base("gpt2", "README.md").expect("is known"),
+            ..one("base model gpt2", "mit")
+        };
+        assert!(notice("x", &[base]).contains("licence: MIT (taken from this program's list"));
         assert!(text.contains("  by A\n  by B\n  Copyright 2024 A\n"));
     }
 }

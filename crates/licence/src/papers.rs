@@ -74,7 +74,7 @@ pub fn obligations(
         say("caveat")
     );
     let _ = writeln!(text, "{}", assumed(intended, language));
-    unknown(subjects, language, &mut text);
+    unknown(subjects, conflicts, language, &mut text);
     let _ = write!(text, "\n## {}\n\n", say("conflicts"));
     let beside: Vec<&Conflict> = conflicts
         .iter()
@@ -146,7 +146,12 @@ fn assumed(intended: &IntendedUse, language: Language) -> String {
     )
 }
 
-fn unknown(subjects: &[(Subject, Reading)], language: Language, text: &mut String) {
+fn unknown(
+    subjects: &[(Subject, Reading)],
+    conflicts: &[Conflict],
+    language: Language,
+    text: &mut String,
+) {
     let say = |key: &str| language.paper(key);
     let _ = write!(text, "\n## {}\n\n", say("unknown"));
     let open: Vec<&(Subject, Reading)> = subjects
@@ -154,7 +159,13 @@ fn unknown(subjects: &[(Subject, Reading)], language: Language, text: &mut Strin
         .filter(|(_, reading)| !reading.is_known())
         .collect();
     let nobody = subjects.is_empty();
-    if open.is_empty() && !nobody {
+    // Sentences of cards that close a use: whether they hold is not known.
+    let sentences: Vec<&Origin> = conflicts
+        .iter()
+        .filter(|conflict| conflict.rule == "prose-restricts")
+        .filter_map(|conflict| conflict.parties.last()?.origin.as_ref())
+        .collect();
+    if open.is_empty() && sentences.is_empty() && !nobody {
         let _ = writeln!(text, "{}", say("nothing-unknown"));
         return;
     }
@@ -170,6 +181,14 @@ fn unknown(subjects: &[(Subject, Reading)], language: Language, text: &mut Strin
             format!("{} ({})", read.join(", "), place(&reading.origin, language))
         };
         let _ = writeln!(text, "- {}: {stated}", subject.shown(language));
+    }
+    for sentence in sentences {
+        let _ = writeln!(
+            text,
+            "- {}: {}",
+            language.say("who", "card text"),
+            place(sentence, language)
+        );
     }
 }
 
@@ -319,6 +338,9 @@ pub fn questions(
     text
 }
 
+/// Where a name stands that a licence was concluded from.
+const BY_NAME: &str = "base_model";
+
 fn place(origin: &Origin, language: Language) -> String {
     match (origin.file.is_empty(), origin.text.is_empty()) {
         (_, true) => language.paper("nobody-says"),
@@ -332,14 +354,21 @@ fn place(origin: &Origin, language: Language) -> String {
             } else {
                 code(&origin.place)
             };
-            format!("{}, {at}: {}", code(&origin.file), code(&origin.text))
+            let stands = format!("{}, {at}: {}", code(&origin.file), code(&origin.text));
+            if origin.place == BY_NAME {
+                // The card names the model; what that is under we know from elsewhere.
+                format!("{stands} ({})", language.paper("by-name"))
+            } else {
+                stands
+            }
         }
     }
 }
 
-/// What others wrote, as a code span of one table cell: no Markdown in it holds.
+/// What others wrote, as a code span of one table cell: no Markdown in it holds. A bar, escaped or not, would end the
+/// cell after a backslash: it is shown as a broken one.
 fn code(text: &str) -> String {
-    let text = shown(text).replace('`', "'").replace('|', "\\|");
+    let text = shown(text).replace('`', "'").replace('|', "¦");
     format!("`{}`", text.trim())
 }
 
@@ -404,7 +433,8 @@ mod tests {
         assert!(text.contains("No legal advice"));
         assert!(text.contains("Every licence that is stated was recognised"));
         let row = "| `llama2` | the base model `meta-llama/Llama-2-7b` | Do not train or improve other language models with it \
-            or its output | when you train other models with it | no | you | section 1.b.v | yes | `README.md`, `base_model`: `llama2` |";
+            or its output | when you train other models with it | no | you | section 1.b.v | yes | `README.md`, `base_model`: `llama2` \
+            (taken from this program's list of names; not stated here) |";
         assert!(text.contains(row), "{text}");
         let row = "| `CC-BY-4.0` | the data `data` | Name the authors and keep their copyright notices | when you pass it on | yes | \
             the publisher | section 3(a)(1)(A) | yes | `data/README.md`, `license`: `cc-by-4.0` |";
@@ -429,6 +459,28 @@ mod tests {
         assert!(nobody.contains("- the model: nobody states one"));
         let other = made("qwen", "mit", Language::English);
         assert!(other.contains("**not looked up**"));
+    }
+
+    #[test]
+    fn sentences_that_close_a_use_are_not_known_to_hold() {
+        for licence in ["apache-2.0", "house rules"] {
+            let model = read_at(licence, "README.md", "license");
+            let statements = Statements {
+                card: vec![model.clone()],
+                prose: crate::restrictions("For research use only.", "README.md", "text"),
+                ..Statements::default()
+            };
+            let text = obligations(
+                "x",
+                &[(Subject::Model, model)],
+                &conflicts(&statements, &USE),
+                &USE,
+                Language::English,
+            );
+            let told = "- the card's text: `README.md`, `text, line 1`: `For research use only.`";
+            let at = text.find(told).unwrap_or_else(|| panic!("{text}"));
+            assert!(at < text.find("## Conflicts").expect("is there"));
+        }
     }
 
     #[test]
@@ -469,8 +521,9 @@ mod tests {
             Language::English,
         );
         assert!(!text.contains("\n# Heading"));
-        assert!(text.contains("`x'\\|y`"));
-        assert_eq!(code("a`b|c"), "`a'b\\|c`");
+        assert!(text.contains("`x'¦y`"));
+        assert_eq!(code("a`b|c"), "`a'b¦c`");
+        assert_eq!(code("a\\|b"), "`a\\¦b`");
         assert_eq!(plain("[a](b)<i>"), "\\[a\\](b)\\<i\\>");
     }
 }

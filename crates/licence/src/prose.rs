@@ -16,13 +16,23 @@ const MAX_WORDS: usize = 120;
 /// sentence is told with the line of the text that it begins on.
 #[must_use]
 pub fn restrictions(text: &str, file: &str, place: &str) -> Vec<Origin> {
+    closing(text, file, place, false)
+}
+
+/// The same of a data card: what it says of the data it says of its subject.
+#[must_use]
+pub fn data_restrictions(text: &str, file: &str, place: &str) -> Vec<Origin> {
+    closing(text, file, place, true)
+}
+
+fn closing(text: &str, file: &str, place: &str, of_data: bool) -> Vec<Origin> {
     let mut end = text.len().min(MAX_TEXT);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     let mut found: Vec<Origin> = Vec::new();
     for (line, sentence) in sentences(&text[..end]) {
-        if (english(&sentence) || japanese(&sentence)) && found.len() < MOST {
+        if (english(&sentence, of_data) || japanese(&sentence, of_data)) && found.len() < MOST {
             let place = format!("{place}, line {line}");
             found.push(Origin::new(file, &place, sentence.trim()));
         }
@@ -100,16 +110,22 @@ const MODEL: &str = "model models weights weight checkpoint checkpoints paramete
 const OTHER: &str = "data dataset datasets corpus corpora benchmark benchmarks code scripts paper demo space api \
     images logo subset documents books articles llama alpaca vicuna sharegpt chatgpt openai gpt-4 \
     original predecessor predecessors";
-/// A sentence with one of these speaks of others, of advice or of what was not done.
+/// Names of others' models, which stand before "weights".
+const NAMES: &str = "llama alpaca vicuna original predecessor";
+/// A sentence with one of these speaks of others or of what was not done.
 const ELSE: &str = "unlike whereas contrast previous previously prior formerly earlier opposed instead excluded \
-    exclude removed filtered recommend recommended advise suitable suited ready longer";
+    exclude removed filtered longer";
+/// A sentence with one of these gives advice, where it forbids nothing in plain words.
+const ADVICE: &str = "recommend recommended advise suitable suited ready";
+/// Of research alone these say nothing: "evaluation only" tells of what was measured.
+const WEAK: &str = "evaluation personal scientific and or and/or &";
 
 /// Whether the word is one of a list.
 fn is_of(list: &str, word: &str) -> bool {
     list.split(' ').any(|one| one == word)
 }
 
-fn english(sentence: &str) -> bool {
+fn english(sentence: &str, of_data: bool) -> bool {
     if sentence.trim_end().ends_with('?') {
         return false;
     }
@@ -132,8 +148,8 @@ fn english(sentence: &str) -> bool {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let not_used = [
         "not used",
-        "not use it",
-        "not use them",
+        "did not use",
+        "we do not use",
         "not include",
         "not included",
         "not contain",
@@ -141,8 +157,15 @@ fn english(sentence: &str) -> bool {
     if not_used.iter().any(|no| words.join(" ").contains(no)) {
         return false;
     }
+    if words.join(" ").contains("not available in the eu") {
+        return true;
+    }
+    let closed = (0..words.len()).any(|at| is_closed(&words[at..]));
+    if !closed && words.iter().any(|word| is_of(ADVICE, word)) {
+        return false;
+    }
     let at = research_only(&words).or_else(|| no_commerce(&words));
-    at.is_some_and(|at| speaks_of_the_model(&words[..at]))
+    at.is_some_and(|at| of_data || speaks_of_the_model(&words[..at]))
 }
 
 /// Where a phrase begins that leaves research or non-commercial use only.
@@ -167,6 +190,13 @@ fn research_only(words: &[&str]) -> Option<usize> {
         let end = at + length;
         let after = words.get(end).copied();
         let used = after.is_some_and(|word| is_of(USE, word));
+        let weak = words[at..end].iter().all(|word| is_of(WEAK, word));
+        let plain = after
+            .is_some_and(|word| matches!(word, "use" | "uses" | "usage" | "purpose" | "purposes"));
+        if weak && !plain {
+            at = end;
+            continue;
+        }
         let rest = &words[(end + usize::from(used)).min(words.len())..];
         let first = at.saturating_sub(5);
         let before = &words[first..at];
@@ -232,7 +262,8 @@ fn no_commerce(words: &[&str]) -> Option<usize> {
         let whole = joined[..at].is_empty() || joined[..at].ends_with(' ');
         whole.then(|| joined[..at].split_whitespace().count())
     };
-    const PHRASES: &str = "no commercial use|not for commercial|not be used for commercial|not be used for any commercial|\
+    const PHRASES: &str = "no commercial use|no commercial usage|no commercial purposes|\
+        not be used in commercial|not be used in any commercial|not for commercial|not be used for commercial|not be used for any commercial|\
         not be used commercially|not use it for commercial|not use this model for commercial|\
         not use the model for commercial|not allow commercial|not permit commercial|\
         not licensed for commercial|not permitted for commercial|not allowed for commercial|\
@@ -253,6 +284,25 @@ fn no_commerce(words: &[&str]) -> Option<usize> {
     let phrases = PHRASES.split('|').chain(closes);
     let found = phrases.into_iter().find_map(position);
     let found = found.or_else(|| (0..words.len()).find(|&at| is_closed(&words[at..])));
+    // "You may not use this model commercially".
+    let found = found.or_else(|| {
+        let may_not = |at: usize| {
+            matches!(words[at], "may" | "must" | "can" | "shall" | "do")
+                && words.get(at + 1) == Some(&"not")
+                && words[at + 2..]
+                    .iter()
+                    .take(2)
+                    .any(|word| matches!(*word, "use" | "used"))
+                && words[at + 2..]
+                    .iter()
+                    .take(8)
+                    .any(|word| *word == "commercially")
+        };
+        let at = (0..words.len()).find(|&at| may_not(at))?;
+        // "You may not use the data commercially" speaks of the data.
+        let end = words.len().min(at + 10);
+        speaks_of_the_model(&words[at..end]).then_some(at)
+    });
     // "released under a non-commercial licence".
     found.or_else(|| {
         let under = words
@@ -293,7 +343,9 @@ fn is_closed(words: &[&str]) -> bool {
                 true
             }
             "forbidden" | "prohibited" => {
-                if before.last() == Some(&"not") {
+                let denied = matches!(before.last(), Some(&("not" | "never" | "hardly")))
+                    || matches!(before, [.., "no", "way" | "means" | "wise"]);
+                if denied {
                     return false;
                 }
                 true
@@ -327,18 +379,31 @@ fn speaks_of_the_model(before: &[&str]) -> bool {
         .iter()
         .rev()
         .find(|word| is_of(MODEL, word) || is_of(OTHER, word));
-    last.is_none_or(|word| is_of(MODEL, word))
+    // "The Llama weights", but "our Llama weights".
+    let others = before.iter().enumerate().rev().find_map(|(at, word)| {
+        let named = at > 0 && is_of(MODEL, word) && is_of(NAMES, before[at - 1]);
+        let whose = at.checked_sub(2).map(|at| before[at]);
+        is_of(MODEL, word).then_some(named && !matches!(whose, Some("our" | "this" | "these")))
+    });
+    last.is_none_or(|word| is_of(MODEL, word) && others != Some(true))
 }
 
-fn japanese(sentence: &str) -> bool {
+fn japanese(sentence: &str, of_data: bool) -> bool {
     const CLOSES: &str = "商用利用禁止|商用利用は禁止|商用利用を禁|商用利用不可|\
         商用利用は不可|商用利用はできません|商用利用できません|\
         商用利用は認め|商用利用を認め|商用利用は許可されて|\
+        商用使用は禁止|商用使用禁止|商用使用を禁|商用使用不可|商用使用は不可|\
+        商用使用はできません|商用での利用はできません|商用での使用はできません|\
+        商用での利用は禁|商用での利用を禁|商用での使用を禁|\
+        営利目的の利用を禁|営利目的の利用は禁|営利目的での利用を禁|\
+        営利目的での利用は禁|営利目的での利用はできません|営利目的での使用を禁|営利利用を禁|\
         商用目的での利用は禁止|商用目的での使用は禁止|\
         商用目的での利用はでき|商用不可|商用利用には|商用利用の場合は|\
         商用利用を希望|非商用に限|非商用利用に限|非商用目的に限|\
-        非商用利用のみ|非商用目的のみ|研究目的に限|研究目的のみ|\
-        研究用途に限|研究用途のみ|学術目的に限";
+        非営利目的に限|非営利に限|非営利目的のみ|非営利目的でのみ|非商用目的でのみ|\
+        非商用利用のみ|非商用目的のみ|研究目的に限|研究目的のみ|研究目的でのみ|\
+        研究用途に限|研究用途のみ|研究用途でのみ|学術目的に限|学術目的でのみ|\
+        個人利用のみ|個人利用に限";
     // 「限らず」「限定しない」「だけでなく」, and what was not done.
     const OPEN: &str = "限らず|限りません|限られません|限定しない|限定しません|\
         限定されません|限定されない|だけでなく|のみならず|\
@@ -367,9 +432,21 @@ fn japanese(sentence: &str) -> bool {
         "のみ",
         "できません",
         "認め",
-        "でき",
     ];
+    // What comes first decides: 「商用利用は認めていませんが、研究利用は認めています」.
+    const PERMITS: &str = "認めています|認められています|認められます|認めます|\
+        許可は不要|許諾は不要|許可不要|許諾不要|許可は必要ありません|許諾は必要ありません|\
+        許可は必要なく|許諾は必要なく|制限を設けません|制限を設けていません|制限は設けません|制限は設けていません|\
+        制限を設けず";
+    const FORBIDS: &str = "禁|不可|できません|認めていません|認めません|認められません|\
+        認められていません|認めない|許可されていません|限り|限定|限ら|限る|のみ|必要です";
     let after = &sentence[at..];
+    let first = |all: &str| all.split('|').filter_map(|one| after.find(one)).min();
+    if let Some(permits) = first(PERMITS)
+        && first(FORBIDS).is_none_or(|forbids| permits < forbids)
+    {
+        return false;
+    }
     let model = [
         "モデル",
         "重み",
@@ -397,7 +474,7 @@ fn japanese(sentence: &str) -> bool {
         && asks.iter().any(|asks| after.contains(asks))
         && !after.contains("禁止していません")
         && !after.contains("禁じていません")
-        && (last(&other).is_none() || last(&model) > last(&other))
+        && (of_data || last(&other).is_none() || last(&model) > last(&other))
 }
 
 #[cfg(test)]
@@ -414,6 +491,17 @@ mod tests {
             ("README.md", "text, line 3")
         );
         assert_eq!(found[0].text, "It is for research purposes only.");
+    }
+
+    #[test]
+    fn a_data_card_speaks_of_its_data() {
+        for text in [
+            "The dataset is for research purposes only.",
+            "本データセットの商用利用は禁止です。",
+        ] {
+            assert!(restrictions(text, "data/README.md", "text").is_empty());
+            assert_eq!(data_restrictions(text, "data/README.md", "text").len(), 1);
+        }
     }
 
     #[test]

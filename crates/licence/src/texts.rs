@@ -59,6 +59,120 @@ const SITES: [&str; 16] = [
     "www.opensource.org",
 ];
 
+/// The words of the Apache licence's appendix, which many copies lack, before its notice.
+const APPENDIX: &str = "a also and apache apache appendix apply apply appropriate archives as attach be be boilerplate brackets \
+    brackets by class comment copyright description dont easier enclosed enclosed fields file file following \
+    for for format how identification identifying in include included information license license name notice \
+    notice of on or own page printed purpose recommend replaced same should syntax text that the the the the \
+    the the the the the the thirdparty to to to to we with with within work work your your your";
+/// The words of that notice, which stands alone above some copies; without its line that is a title.
+const NOTICE: &str = "a agreed an and any applicable as at basis by compliance conditions copy distributed distributed either \
+    except express file for governing implied in in is is kind language law license license license license \
+    license limitations may may not obtain of of on or or or permissions required see software specific the \
+    the the the the the this to under under unless use warranties with without writing you you";
+/// How the appendix begins.
+const APPENDIX_BEGINS: &str = "APPENDIX: How to apply the Apache License to your work";
+/// How the notice begins, after its title.
+const NOTICE_BEGINS: &str = "you may not use this file except in compliance with the License";
+/// How much of a text must be there, in hundredths of its words.
+const LEAST: usize = 95;
+/// The same of Creative Commons' texts: what stands before and after the licence is no part of it and often left out.
+const LEAST_CC: usize = 80;
+
+/// What a copy must hold, and may: without an appendix that is not there, its words allow no others.
+fn counts(id: &str, text: &str) -> Option<Counts> {
+    let mut counts = TEXTS.get(id)?.clone();
+    if id == "Apache-2.0" {
+        let all: Vec<String> = words(text).collect();
+        for (begins, held) in [(APPENDIX_BEGINS, APPENDIX), (NOTICE_BEGINS, NOTICE)] {
+            let begins: Vec<String> = words(begins).collect();
+            if all.windows(begins.len()).any(|at| at == begins) {
+                continue;
+            }
+            for word in held.split(' ') {
+                if let Some(count) = counts.get_mut(word) {
+                    *count = count.saturating_sub(1);
+                }
+            }
+        }
+    }
+    Some(counts)
+}
+
+/// Whether nearly all of the licence's words stand in the text. Only counted: their order is not compared.
+pub(crate) fn is_whole(id: &str, text: &str) -> bool {
+    let Some(counts) = counts(id, text) else {
+        return true;
+    };
+    let mut stands = Counts::new();
+    for word in words(text) {
+        *stands.entry(word).or_default() += 1;
+    }
+    // Single letters and digits number conditions, in some copies and not in others.
+    let counted = || counts.iter().filter(|(word, _)| word.chars().count() > 1);
+    let all: usize = counted().map(|(_, count)| count).sum();
+    let there: usize = counted()
+        .map(|(word, count)| stands.get(word).map_or(0, |stands| *stands.min(count)))
+        .sum();
+    let least = if id.starts_with("CC-") {
+        LEAST_CC
+    } else {
+        LEAST
+    };
+    there * 100 >= all * least
+}
+
+/// Addresses on licences' sites that are not this licence's own.
+fn others_addresses(id: &str, text: &str) -> Vec<String> {
+    let own = id.to_ascii_lowercase();
+    let family = own.split('-').next().unwrap_or(&own);
+    let is_own = |host: &str, path: &str| {
+        let host = host.trim_start_matches("www.").trim_start_matches("wiki.");
+        match host {
+            "apache.org" => family == "apache",
+            "blueoakcouncil.org" => family == "blueoak",
+            "boost.org" => family == "bsl",
+            "cdla.dev" => family == "cdla",
+            "fsf.org" | "gnu.org" => family.ends_with("gpl"),
+            "mozilla.org" => family == "mpl",
+            "opendatacommons.org" => family == "odbl" || family == "odc",
+            "unlicense.org" => family == "unlicense",
+            "creativecommons.org" => {
+                let deed = |kind: &str| path.strip_prefix(kind).map(str::to_owned);
+                match (deed("/licenses/"), deed("/publicdomain/")) {
+                    (Some(rest), _) => {
+                        let (code, version) = own
+                            .strip_prefix("cc-")
+                            .and_then(|own| own.rsplit_once('-'))
+                            .unwrap_or(("", ""));
+                        family == "cc" && rest.starts_with(&format!("{code}/{version}"))
+                    }
+                    (_, Some(rest)) => family == "cc0" && rest.starts_with("zero"),
+                    _ => family.starts_with("cc"),
+                }
+            }
+            // Sites that list the licences of others.
+            _ => {
+                let last = path.rsplit('/').find(|part| !part.is_empty());
+                last.is_none_or(|last| last == "licenses" || last.starts_with(family))
+            }
+        }
+    };
+    text.split_whitespace()
+        .filter_map(|stands| stands.split_once("://"))
+        .filter_map(|(_, address)| {
+            let address = address
+                .trim_end_matches(|c: char| !c.is_alphanumeric() && c != '/')
+                .to_ascii_lowercase();
+            let cut = address.find(['/', '?', '#']).unwrap_or(address.len());
+            let (host, path) = address.split_at(cut);
+            let host = host.trim_end_matches('.');
+            let known = SITES.contains(&host);
+            (known && !is_own(host, path)).then(|| address.clone())
+        })
+        .collect()
+}
+
 /// Whether the words of this licence are known.
 pub(crate) fn known(id: &str) -> bool {
     TEXTS.contains_key(id)
@@ -68,7 +182,7 @@ pub(crate) fn known(id: &str) -> bool {
 /// or the licence are left out, and names where the licence leaves room for one. Empty for a licence whose text is not
 /// known.
 pub(crate) fn added(id: &str, name: &str, text: &str) -> Vec<String> {
-    let Some(known) = TEXTS.get(id) else {
+    let Some(known) = counts(id, text) else {
         return Vec::new();
     };
     let all: Vec<String> = text
@@ -76,6 +190,7 @@ pub(crate) fn added(id: &str, name: &str, text: &str) -> Vec<String> {
         .filter(|line| !names_authors(line) && !is_title(line, id, name))
         .flat_map(words)
         .collect();
+    let addresses = others_addresses(id, text);
     let mut left: BTreeMap<&str, usize> = known
         .iter()
         .map(|(word, count)| (word.as_str(), *count))
@@ -90,7 +205,29 @@ pub(crate) fn added(id: &str, name: &str, text: &str) -> Vec<String> {
             _ => true,
         })
         .map(str::to_owned)
+        .chain(addresses)
         .collect()
+}
+
+/// A text that the licence is known by, of all of its words, in no order: for tests.
+#[cfg(test)]
+pub(crate) fn sample(id: &str, phrases: &[String]) -> String {
+    let mut left = TEXTS.get(id).cloned().unwrap_or_default();
+    let mut text = phrases.join("\n");
+    if id == "Apache-2.0" {
+        // Its sample has the appendix.
+        text = format!("{text}\n{APPENDIX_BEGINS}\n{NOTICE_BEGINS}");
+    }
+    for word in words(&text) {
+        if let Some(count) = left.get_mut(&word) {
+            *count = count.saturating_sub(1);
+        }
+    }
+    text.push('\n');
+    for (word, count) in left {
+        text.push_str(&format!("{word} ").repeat(count));
+    }
+    text
 }
 
 /// The words without what fills a slot, where that is a name.
@@ -204,6 +341,45 @@ mod tests {
         }
         let address = format!("{APACHE}\n<https://www.apache.org/licenses/LICENSE-2.0>");
         assert!(added("Apache-2.0", &address).is_empty());
+    }
+
+    #[test]
+    fn attack_another_licences_address() {
+        for address in [
+            "Licensed under https://creativecommons.org/licenses/by-nc/4.0/",
+            "https://www.gnu.org/licenses/gpl-3.0.html",
+            "<https://opensource.org/licenses/no-sale>",
+            "https://spdx.org/licenses/CC-BY-NC-4.0",
+        ] {
+            let text = format!("{APACHE}\n{address}");
+            assert!(!added("Apache-2.0", &text).is_empty(), "{address}");
+        }
+        assert!(others_addresses("MIT", "https://opensource.org/licenses/MIT.").is_empty());
+        assert!(
+            others_addresses(
+                "CC-BY-4.0",
+                "https://creativecommons.org/licenses/by/4.0/legalcode"
+            )
+            .is_empty()
+        );
+        assert!(
+            !others_addresses(
+                "CC-BY-4.0",
+                "https://creativecommons.org/licenses/by-nc/4.0/"
+            )
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn attack_a_prohibition_of_the_appendixs_words() {
+        let without = APACHE.split("APPENDIX").next().expect("the licence");
+        assert!(is_whole("Apache-2.0", without) && is_whole("Apache-2.0", APACHE));
+        assert_eq!(added("Apache-2.0", without), Vec::<String>::new());
+        let more = format!("{without}\nUnless agreed to in writing, you may not use this work.");
+        assert!(!added("Apache-2.0", &more).is_empty());
+        let half = &without[..without.len() * 9 / 10];
+        assert!(!is_whole("Apache-2.0", half));
     }
 
     #[test]

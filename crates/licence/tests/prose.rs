@@ -11,7 +11,7 @@ const PRIVATE: IntendedUse = IntendedUse {
     users: None,
 };
 
-const PLANTED: [&str; 41] = [
+const PLANTED: [&str; 54] = [
     "This model is for research purposes only.",
     "The model is intended for research use only and must not be deployed.",
     "For non-commercial use only.",
@@ -53,9 +53,22 @@ const PLANTED: [&str; 41] = [
     "商用利用を希望する場合はお問い合わせください。",
     "データセットは公開していますが、モデルの商用利用はできません。",
     "学術目的に限定して提供します。",
+    "本モデルの商用使用は禁止です。",
+    "営利目的の利用を禁止します。",
+    "研究目的でのみ利用できます。",
+    "商用での利用はできません。",
+    "非営利目的に限ります。",
+    "個人利用のみ可。",
+    "研究利用は認めていますが、商用利用は禁止です。",
+    "商用利用は認めていませんが、研究利用は認めています。",
+    "No commercial usage.",
+    "You may not use this model commercially.",
+    "This model may not be used in commercial products.",
+    "This model is ready for use, but commercial use is prohibited.",
+    "Not available in the EU.",
 ];
 
-const SOUND: [&str; 50] = [
+const SOUND: [&str; 66] = [
     "The model is free for research and commercial use.",
     "It is meant not only for research but also for products.",
     "The data set X is non-commercial, we did not use it.",
@@ -106,6 +119,22 @@ const SOUND: [&str; 50] = [
     "研究だけでなく商用利用も認めています。",
     "本モデルは研究開発の成果です。",
     "コーパスは商用利用禁止ですが、重みはApache-2.0です。",
+    "商用利用を認めています。",
+    "商用利用は認められています。",
+    "商用利用を認めます。",
+    "商用利用には許可は不要です。",
+    "商用利用には許諾は必要ありません。",
+    "商用利用には制限を設けません。",
+    "商用での利用はできます。",
+    "Commercial use is never prohibited.",
+    "Commercial use is in no way prohibited.",
+    "Use is by no means restricted to research.",
+    "Evaluation only.",
+    "This split is used exclusively for evaluation.",
+    "Scientific evaluation only covers MMLU.",
+    "Personal projects only took us a week.",
+    "The Llama weights are licensed for research use only; ours are MIT.",
+    "We do not recommend commercial deployment.",
 ];
 
 #[test]
@@ -161,10 +190,10 @@ fn a_sentence_is_a_doubt_beside_a_licence_that_leaves_the_use_open() {
     for closed in ["cc-by-nc-4.0", "mrl"] {
         assert!(of(closed).is_empty(), "{closed}");
     }
-    // Not known is red already.
+    // Beside a licence that nobody knows the sentence is told as well.
     assert!(
         of("other")
             .iter()
-            .all(|(rule, ..)| *rule != "prose-restricts")
+            .any(|(rule, ..)| *rule == "prose-restricts")
     );
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use glasswork_audit::publication::{Assessment, ComponentState};
+use glasswork_audit::publication::{Assessment, ComponentState, LicenceStatement};
 use glasswork_audit::{Criteria, Status};
 use glasswork_licence::{Answer, Questions, Words, answer, questions_eu, questions_japan};
 use glasswork_release::annex::Program;
@@ -181,10 +181,17 @@ fn facts(model: &Assessment) -> BTreeMap<String, String> {
         }
     }
     let licences = &model.licences;
+    // A data card that names no data set lists none.
+    if !licences.sources.iter().any(names_data) {
+        facts.remove("data_sources_listed");
+    }
     if let Some(of_model) = licences.model.as_ref().filter(|model| model.known)
         && let Some(first) = of_model.evidence.first()
     {
         facts.insert("model_licence_known".into(), first.path.clone());
+        if licences.model_open {
+            facts.insert("model_open".into(), first.path.clone());
+        }
         let mut others = licences.sources.iter().chain(&licences.bases);
         if !licences.sources.is_empty() && others.all(|one| one.known) {
             facts.insert("licences_known".into(), first.path.clone());
@@ -197,10 +204,23 @@ fn facts(model: &Assessment) -> BTreeMap<String, String> {
             .find(|claim| claim.id == id && claim.status == Status::Holds)
     };
     if let Some(tokens) = holds("pub_tokens_add_up") {
-        let place = tokens.evidence.first().map(|file| file.path.clone());
-        facts.insert("data_size_known".into(), place.unwrap_or_default());
+        // Without a place there is nothing to look at.
+        if let Some(file) = tokens.evidence.first().filter(|file| !file.path.is_empty()) {
+            facts.insert("data_size_known".into(), file.path.clone());
+        }
     }
     facts
+}
+
+/// Whether a source is one that somebody named or licensed, not a folder with a card that says nothing of it.
+fn names_data(source: &LicenceStatement) -> bool {
+    let of_its_folder = |path: &str| {
+        path.rsplit_once('/')
+            .is_some_and(|(folder, _)| folder == source.of)
+    };
+    let silent =
+        source.of == "data" || source.evidence.iter().any(|file| of_its_folder(&file.path));
+    !source.expression.is_empty() || !silent
 }
 
 /// Whether a file of training data holds text that can be searched: token ids are no text.
@@ -280,6 +300,44 @@ mod tests {
                     .all(|state| *state == QuestionState::Unanswered)
             );
         }
+    }
+
+    #[test]
+    fn what_has_no_place_or_names_no_data_answers_nothing() {
+        let comparison: Comparison = serde_json::from_str(FIXTURE).expect("a comparison");
+        let mut model = comparison.models[0].clone();
+        let open = model.licences.model_open;
+        assert_eq!(facts(&model).contains_key("model_open"), open);
+        model.licences.model_open = !open;
+        assert_eq!(facts(&model).contains_key("model_open"), !open);
+        for claim in &mut model.claims {
+            if claim.id == "pub_tokens_add_up" {
+                claim.status = Status::Holds;
+                claim.evidence.clear();
+            }
+        }
+        assert!(!facts(&model).contains_key("data_size_known"));
+        let card = model
+            .components
+            .iter_mut()
+            .find(|one| one.id == "data_card")
+            .expect("is there");
+        card.state = ComponentState::Present;
+        let mut file = card.evidence.first().cloned().unwrap_or_else(|| {
+            let model = model.licences.model.as_ref().expect("is stated");
+            model.evidence[0].clone()
+        });
+        file.path = "data/README.md".into();
+        card.evidence = vec![file.clone()];
+        let mut silent = model.licences.sources[0].clone();
+        silent.of = "data".into();
+        silent.expression.clear();
+        silent.evidence = vec![file];
+        model.licences.sources = vec![silent.clone()];
+        assert!(!facts(&model).contains_key("data_sources_listed"));
+        silent.of = "owner/corpus".into();
+        model.licences.sources.push(silent);
+        assert!(facts(&model).contains_key("data_sources_listed"));
     }
 
     #[test]

@@ -70,6 +70,7 @@ pub(crate) fn own_documents(
     Some(Item {
         what: What::OwnDocuments { checkpoint: index },
         fetch_bytes,
+        fetch_seconds: rates.fetching(fetch_bytes),
         tokens,
         flops: tokens as f64 * decoder.forward_flops_per_token(length) as f64,
         seconds: rates.fetching(fetch_bytes)
@@ -125,6 +126,7 @@ fn probe(
             seen,
         },
         fetch_bytes,
+        fetch_seconds: rates.fetching(fetch_bytes),
         tokens,
         flops: tokens as f64 * decoder.forward_flops_per_token(length) as f64,
         seconds: fetching + seconds,

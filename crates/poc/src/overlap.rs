@@ -57,7 +57,11 @@ pub(crate) fn measure(
     }
     (read > 0).then(|| Overlap {
         share: wanted.found as f64 / wanted.all as f64,
-        sampled: (read, data.iter().map(|file| file.bytes).sum()),
+        sampled: (
+            read,
+            data.iter()
+                .fold(0, |sum: u64, file| sum.saturating_add(file.bytes)),
+        ),
     })
 }
 
@@ -101,13 +105,15 @@ impl Wanted {
 struct Row {
     #[serde(default, alias = "input_ids")]
     token_ids: Option<Vec<u32>>,
-    #[serde(default, alias = "content")]
+    #[serde(default)]
     text: Option<String>,
+    #[serde(default)]
+    content: Option<String>,
 }
 
 impl Row {
     fn text(self, tokenizer: &PublishedTokenizer) -> Option<String> {
-        match (self.text, self.token_ids) {
+        match (self.text.or(self.content), self.token_ids) {
             (Some(text), _) => Some(text),
             (None, Some(tokens)) => tokenizer.decode(&tokens).ok(),
             (None, None) => None,

@@ -3,8 +3,9 @@
 //! Nothing is computed here: a plan is a choice among items whose costs are estimated. The order is one of
 //! information: what can refute the publisher's claims for little comes before what measures once more.
 
-use crate::Budget;
+use crate::{Budget, Rates};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Share of a budget that is planned; estimates are estimates.
 const PLANNED: f64 = 0.9;
@@ -42,6 +43,17 @@ pub enum What {
     },
 }
 
+impl What {
+    /// The checkpoint that it needs.
+    fn checkpoint(&self) -> usize {
+        match self {
+            Self::OwnDocuments { checkpoint }
+            | Self::Probe { checkpoint, .. }
+            | Self::Benchmark { checkpoint, .. } => *checkpoint,
+        }
+    }
+}
+
 /// Something that can be done, with what it takes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Item {
@@ -49,6 +61,8 @@ pub struct Item {
     pub what: What,
     /// Bytes that are not on this disk yet; what an earlier item fetches is not counted again.
     pub fetch_bytes: u64,
+    /// What that takes; seconds.
+    pub fetch_seconds: f64,
     /// Tokens to score or generate.
     pub tokens: u64,
     /// Floating point operations, for a price elsewhere.
@@ -70,6 +84,8 @@ pub struct Plan {
     pub left_out: Vec<Item>,
     /// Tasks that cannot be asked, and why.
     pub not_asked: Vec<NotAsked>,
+    /// How fast this machine is; `None` where nothing is computed.
+    pub rates: Option<Rates>,
 }
 
 /// A task that cannot be asked of a checkpoint.
@@ -90,8 +106,15 @@ impl Plan {
     pub fn new(offers: Vec<Item>, budget: Budget) -> Self {
         let mut left = budget.seconds() * PLANNED;
         let (mut chosen, mut left_out) = (Vec::new(), Vec::new());
-        for item in offers {
+        let mut fetched = BTreeSet::new();
+        for mut item in offers {
+            let checkpoint = item.what.checkpoint();
+            if fetched.contains(&checkpoint) {
+                item.seconds -= item.fetch_seconds;
+                (item.fetch_bytes, item.fetch_seconds) = (0, 0.0);
+            }
             if item.seconds <= left {
+                fetched.insert(checkpoint);
                 left -= item.seconds;
                 chosen.push(item);
             } else {
@@ -103,6 +126,7 @@ impl Plan {
             chosen,
             left_out,
             not_asked: Vec::new(),
+            rates: None,
         }
     }
 
@@ -115,13 +139,13 @@ impl Plan {
     /// Wall time that it is expected to take; seconds.
     #[must_use]
     pub fn seconds(&self) -> f64 {
-        self.chosen.iter().map(|item| item.seconds).sum()
+        self.chosen.iter().fold(0.0, |sum, item| sum + item.seconds)
     }
 
     /// Floating point operations of what is chosen.
     #[must_use]
     pub fn flops(&self) -> f64 {
-        self.chosen.iter().map(|item| item.flops).sum()
+        self.chosen.iter().fold(0.0, |sum, item| sum + item.flops)
     }
 }
 
@@ -188,6 +212,7 @@ mod tests {
                 seen: true,
             },
             fetch_bytes: 10,
+            fetch_seconds: 0.0,
             tokens: 0,
             flops: 0.0,
             seconds,
@@ -202,7 +227,21 @@ mod tests {
         let seconds = |items: &[Item]| items.iter().map(|item| item.seconds).collect::<Vec<_>>();
         assert_eq!(seconds(&plan.chosen), [300.0, 200.0]);
         assert_eq!(seconds(&plan.left_out), [400.0, 60.0]);
-        assert_eq!((plan.fetch_bytes(), plan.seconds()), (20, 500.0));
+        // Both need the same weights.
+        assert_eq!((plan.fetch_bytes(), plan.seconds()), (10, 500.0));
+    }
+
+    #[test]
+    fn weights_are_fetched_once() {
+        let of = |checkpoint| Item {
+            what: What::OwnDocuments { checkpoint },
+            fetch_seconds: 300.0,
+            ..item(310.0)
+        };
+        let budget = "10m".parse().expect("a budget");
+        let plan = Plan::new(vec![of(1), of(1), of(2), of(1)], budget);
+        let seconds: Vec<f64> = plan.chosen.iter().map(|item| item.seconds).collect();
+        assert_eq!(seconds, [310.0, 10.0, 10.0]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Doing what was planned, within the time.
 
+use crate::benchmarks::Pace;
 use crate::facts::{Facts, reader};
-use crate::plan::{Item, NotAsked, Plan, What};
+use crate::plan::{Item, Plan, What};
 use crate::probe::{Drawn, Subject};
 use crate::rows::Chunk;
 use crate::{Budget, Rates, Result, Tasks, benchmarks, folder, logged_loss, offers, own};
@@ -60,18 +61,11 @@ impl Poc<'_> {
     /// # Errors
     /// A configuration that is not understood; a task that nothing is known of.
     pub fn plan(&self, budget: Budget, fetched_per_second: f64) -> Result<Plan> {
-        let inventory = self.model.inventory();
-        let config = inventory
-            .checkpoints
-            .iter()
-            .rev()
-            .find_map(|one| one.config.as_ref());
-        let Some(config) = config else {
+        let Some(decoder) = self.decoder()? else {
             return Ok(Plan::new(Vec::new(), budget));
         };
-        let decoder = Decoder::from_hugging_face(config)?;
-        let profile = Profile::Bf16V1;
-        let rates = Rates::measure(&self.pool, profile, &decoder, fetched_per_second);
+        let inventory = self.model.inventory();
+        let rates = Rates::measure(&self.pool, Profile::Bf16V1, &decoder, fetched_per_second);
         // What a reader brought along is what that reader wants to know first.
         let mut items = Vec::new();
         if let Some(folder) = self.mine {
@@ -92,8 +86,11 @@ impl Poc<'_> {
             inventory,
             &self.tasks,
             &self.wanted(),
-            &decoder,
-            (&rates, budget, self.remote),
+            &Pace {
+                decoder: &decoder,
+                rates: &rates,
+            },
+            (budget, self.remote),
         )?;
         // The checkpoint that people use comes first; of the others, losses before tasks, which take longer.
         let last = offers::last_with_weights(inventory);
@@ -105,8 +102,16 @@ impl Poc<'_> {
         items.extend(later);
         Ok(Plan {
             not_asked,
+            rates: Some(rates),
             ..Plan::new(items, budget)
         })
+    }
+
+    /// The model's shape; `None` where no checkpoint has a configuration.
+    fn decoder(&self) -> Result<Option<Decoder>> {
+        let mut all = self.model.inventory().checkpoints.iter().rev();
+        let config = all.find_map(|one| one.config.as_ref());
+        Ok(config.map(Decoder::from_hugging_face).transpose()?)
     }
 
     fn wanted(&self) -> benchmarks::Wanted {
@@ -123,18 +128,27 @@ impl Poc<'_> {
         left: &dyn Fn() -> f64,
         progress: &dyn Progress,
     ) -> (Measurements, Vec<Done>) {
-        let not_asked = plan.not_asked.iter();
-        let mut measured = Measurements {
-            benchmarks: not_asked.map(|one| self.missing(one)).collect(),
-            ..Measurements::default()
-        };
+        let wanted = self.wanted();
+        let mut measured = Measurements::default();
+        for one in &plan.not_asked {
+            let unscored = self.unscored(&wanted, (one.checkpoint, &one.task), &one.why);
+            measured.benchmarks.extend(unscored);
+        }
+        for item in &plan.left_out {
+            if let What::Benchmark {
+                checkpoint, task, ..
+            } = &item.what
+            {
+                let unscored = self.unscored(&wanted, (*checkpoint, task), "not within the time");
+                measured.benchmarks.extend(unscored);
+            }
+        }
         let mut all = Vec::new();
         let probes = plan
             .chosen
             .iter()
             .filter(|item| matches!(item.what, What::Probe { .. }));
         let comparisons = probes.count();
-        let wanted = self.wanted();
         // What items really took, of what they were expected to.
         let mut factor: f64 = 1.0;
         for item in &plan.chosen {
@@ -143,12 +157,25 @@ impl Poc<'_> {
             let skipped = if factor * item.seconds > begun {
                 Some("no time was left".to_owned())
             } else {
-                self.measure(item, (comparisons, &wanted), &mut measured, progress)
+                let for_tasks = (&wanted, plan.rates.as_ref(), factor, left);
+                self.measure(item, comparisons, for_tasks, &mut measured, progress)
                     .err()
                     .map(|error| error.to_string())
             };
             let seconds = begun - left();
-            if skipped.is_none() {
+            if let (
+                Some(why),
+                What::Benchmark {
+                    checkpoint, task, ..
+                },
+            ) = (&skipped, &item.what)
+            {
+                measured
+                    .benchmarks
+                    .extend(self.unscored(&wanted, (*checkpoint, task), why));
+            }
+            // What a task took was fetching its data, too.
+            if skipped.is_none() && !matches!(item.what, What::Benchmark { .. }) {
                 factor = factor.max(seconds / item.seconds.max(1e-3));
             }
             let done = Done {
@@ -163,28 +190,38 @@ impl Poc<'_> {
         (measured, all)
     }
 
-    fn missing(&self, one: &NotAsked) -> Benchmark {
-        Benchmark {
-            checkpoint: self.model.inventory().checkpoints[one.checkpoint]
-                .name
-                .clone(),
-            task: one.task.clone(),
-            metric: String::new(),
-            score: BenchmarkScore::Missing {
-                reason: one.why.clone(),
-            },
-            items: 0,
-            of: 0,
-            chance: None,
-            published: None,
-            agreement: None,
+    fn question<'q>(
+        &'q self,
+        wanted: &'q benchmarks::Wanted,
+        (checkpoint, task, shots): (usize, &'q str, Option<usize>),
+    ) -> benchmarks::Question<'q> {
+        let stated = wanted.get(&(checkpoint, task.to_owned()));
+        benchmarks::Question {
+            checkpoint: &self.model.inventory().checkpoints[checkpoint].name,
+            task,
+            shots,
+            stated: stated.map_or(&[], Vec::as_slice),
+            comparisons: wanted.values().map(Vec::len).sum(),
         }
+    }
+
+    /// What is said of tasks that are not asked.
+    fn unscored(
+        &self,
+        wanted: &benchmarks::Wanted,
+        (checkpoint, task): (usize, &str),
+        why: &str,
+    ) -> Vec<Benchmark> {
+        let reason = why.to_owned();
+        self.question(wanted, (checkpoint, task, None))
+            .unscored(&BenchmarkScore::Missing { reason })
     }
 
     fn measure(
         &self,
         item: &Item,
-        (comparisons, wanted): (usize, &benchmarks::Wanted),
+        comparisons: usize,
+        (wanted, rates, factor, left): (&benchmarks::Wanted, Option<&Rates>, f64, &dyn Fn() -> f64),
         measured: &mut Measurements,
         watch: &dyn Progress,
     ) -> Result<()> {
@@ -197,19 +234,36 @@ impl Poc<'_> {
                 ..
             } => {
                 let own = &self.model.inventory().checkpoints[*checkpoint];
-                let folder = folder::on_disk(self.model.store(*checkpoint), own)?;
-                let stated = wanted.get(&(*checkpoint, task.clone()));
-                let question = benchmarks::Question {
-                    checkpoint: (&own.name, &folder),
-                    task,
-                    shots: *shots,
-                    items: (*items, item.tokens),
-                    stated: stated.map_or(&[], Vec::as_slice),
-                    comparisons: wanted.values().map(Vec::len).sum(),
+                let question = self.question(wanted, (*checkpoint, task, *shots));
+                let (Some(decoder), Some(rates)) = (self.decoder()?, rates) else {
+                    return Ok(());
                 };
+                let pace = Pace {
+                    decoder: &decoder,
+                    rates,
+                };
+                // The data comes first: only then is known what the task takes, and without it no weights are fetched.
+                let most = || {
+                    (item.seconds - item.fetch_seconds).min((left() - item.fetch_seconds) / factor)
+                };
+                let ready = match question.ready(&self.tasks, &pace, *items, &most)? {
+                    Ok(ready) => ready,
+                    Err(unscored) => {
+                        measured.benchmarks.extend(unscored);
+                        return Ok(());
+                    }
+                };
+                let folder = folder::on_disk(self.model.store(*checkpoint), own)?;
                 let scorer = self.scorer(&folder)?;
                 let room = (&self.pool, self.memory);
-                let found = benchmarks::measure(&question, &self.tasks, scorer, room, watch)?;
+                let found = benchmarks::measure(
+                    &question,
+                    &ready,
+                    &self.tasks,
+                    (scorer, &folder),
+                    room,
+                    watch,
+                )?;
                 measured.benchmarks.extend(found);
             }
             What::Probe {

@@ -82,15 +82,73 @@ fn front_matter(yaml: &str, path: &str) -> Result<FrontMatter> {
     })
 }
 
-/// The words of a gate.
+/// The words of a gate: every text below a key `extra_gated_…`, names of fields and their options among them.
 fn gate(front: &Value) -> String {
-    let prose = ["extra_gated_heading", "extra_gated_prompt"];
-    let prose = prose.iter().filter_map(|key| front.get(*key)?.as_str());
-    let fields = front.get("extra_gated_fields").and_then(Value::as_mapping);
-    let fields = fields.into_iter().flat_map(|fields| fields.keys());
-    let all = prose.chain(fields.filter_map(Value::as_str));
-    // As long as a front matter at most.
-    all.map(str::trim).collect::<Vec<_>>().join("\n")
+    let mut words = Vec::new();
+    let keys = front.as_mapping().into_iter().flatten();
+    for (key, value) in keys {
+        let Some(name) = key.as_str().and_then(|key| key.strip_prefix(GATE)) else {
+            continue;
+        };
+        // A key that is a condition of its own.
+        if name == "eu_disallowed" {
+            if value.as_bool() == Some(true) {
+                words.push("Not available in the EU.".to_owned());
+            }
+        } else {
+            gather(value, &mut words);
+        }
+    }
+    // Aliases repeat texts: no more of them than a front matter holds.
+    let mut left = MOST_FRONT;
+    words.retain(|word| {
+        let fits = word.len() < left;
+        left = left.saturating_sub(word.len() + 1);
+        fits
+    });
+    words.join("\n")
+}
+
+/// How keys of a gate begin.
+const GATE: &str = "extra_gated_";
+/// Texts of a gate.
+const MOST_WORDS: usize = 2000;
+/// Kinds of fields: they say nothing to a reader.
+const FIELDS: [&str; 6] = [
+    "text",
+    "checkbox",
+    "select",
+    "date_picker",
+    "country",
+    "ip_location",
+];
+
+/// All texts of a value, in its order.
+fn gather(value: &Value, into: &mut Vec<String>) {
+    if into.len() >= MOST_WORDS {
+        return;
+    }
+    match value {
+        Value::String(text) => {
+            let text = text.trim();
+            if !text.is_empty() && !FIELDS.contains(&text) {
+                into.push(text.to_owned());
+            }
+        }
+        Value::Sequence(items) => items.iter().for_each(|item| gather(item, into)),
+        Value::Mapping(fields) => {
+            for (key, value) in fields {
+                // `type: select`, `options:` and `label:` structure a field.
+                let structures =
+                    matches!(key.as_str(), Some("type" | "options" | "label" | "value"));
+                if !structures {
+                    gather(key, into);
+                }
+                gather(value, into);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// A scalar as a person would read it.
@@ -253,14 +311,34 @@ mod tests {
             card.front_matter.gate,
             "Ask\nFor research only.\nName\nI will use it for research only"
         );
-        for hostile in [
-            "extra_gated_fields: 3",
-            "extra_gated_fields: [a]",
-            "extra_gated_prompt: {a: b}",
+        for (front, gate) in [
+            ("extra_gated_fields: 3", ""),
+            ("extra_gated_fields: [a]", "a"),
+            (
+                "extra_gated_description: For research only.",
+                "For research only.",
+            ),
+            ("extra_gated_button_content: I agree", "I agree"),
+            (
+                "extra_gated_fields: {Use: {type: select, options: [Research only, {label: Other, value: other}]}}",
+                "Use\nResearch only\nOther\nother",
+            ),
+            (
+                "extra_gated_eu_disallowed: true",
+                "Not available in the EU.",
+            ),
+            ("extra_gated_eu_disallowed: false", ""),
         ] {
-            let (card, _) = parse("README.md", format!("---\n{hostile}\n---\n").as_bytes());
-            assert_eq!(card.front_matter.gate, "", "{hostile}");
+            let (card, _) = parse("README.md", format!("---\n{front}\n---\n").as_bytes());
+            assert_eq!(card.front_matter.gate, gate, "{front}");
         }
+        let long = format!(
+            "a: &a {}\nextra_gated_x: [{}]",
+            "x".repeat(40_000),
+            "*a, ".repeat(100)
+        );
+        let (card, _) = parse("README.md", format!("---\n{long}\n---\n").as_bytes());
+        assert!(card.front_matter.gate.len() <= MOST_FRONT);
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub(crate) fn parse(path: &str, bytes: &[u8], checkpoint: Option<&str>) -> Resul
         checkpoint: checkpoint.map(str::to_owned),
         results,
         shots: BTreeMap::new(),
+        model: None,
     };
     let task = task_of(path);
     // A harness that writes "running…" where results come later leaves that when it dies.
@@ -70,6 +71,7 @@ pub(crate) fn parse(path: &str, bytes: &[u8], checkpoint: Option<&str>) -> Resul
             let shots = shots(&top, results.keys());
             Ok(vec![Evaluation {
                 shots,
+                model: model(&top, path),
                 ..one(checkpoint, results)
             }])
         }
@@ -94,6 +96,31 @@ fn shots<'t>(
         Some((task.clone(), own?.as_u64()?))
     };
     tasks.filter_map(of).collect()
+}
+
+/// The model that a file is of: `model_name`, `config.model_args`, or the harness's folder `owner__name`.
+fn model(top: &Map<String, Value>, path: &str) -> Option<String> {
+    let text = |value: Option<&Value>| Some(value?.as_str()?.to_owned());
+    let named = || text(top.get("model_name"));
+    let arguments = || {
+        let arguments = text(top.get("config")?.get("model_args"))?;
+        let mut each = arguments.split(',').map(str::trim);
+        Some(
+            each.find_map(|one| one.strip_prefix("pretrained="))?
+                .to_owned(),
+        )
+    };
+    let folder = || {
+        let part = path.rsplit('/').nth(1)?;
+        part.contains("__").then(|| part.replacen("__", "/", 1))
+    };
+    let model: String = named()
+        .or_else(arguments)
+        .or_else(folder)?
+        .chars()
+        .take(MOST_TEXT)
+        .collect();
+    (!model.is_empty()).then_some(model)
 }
 
 /// `results` where an object has them, else itself.
@@ -261,6 +288,25 @@ mod tests {
             r#"{"results": {"arc_challenge": {"acc": 0.3, "acc_norm": null}}, "versions": {"arc_challenge": 0}, "config": {}}"#,
         );
         assert_eq!(old["arc_challenge"]["acc_norm"], Score::Missing);
+    }
+
+    #[test]
+    fn a_file_says_whose_scores_it_holds() {
+        let model = |path: &str, rest: &str| {
+            let text = format!(r#"{{"results": {{"arc": {{"acc": 0.25}}}}{rest}}}"#);
+            parse(path, text.as_bytes(), None).unwrap().remove(0).model
+        };
+        assert_eq!(
+            model("x.json", r#", "model_name": "a/b""#).as_deref(),
+            Some("a/b")
+        );
+        let arguments = r#", "config": {"model_args": "revision=step3, pretrained=a/b"}"#;
+        assert_eq!(model("x.json", arguments).as_deref(), Some("a/b"));
+        assert_eq!(
+            model("results/a__b/results_1.json", "").as_deref(),
+            Some("a/b")
+        );
+        assert_eq!(model("x.json", r#", "model_name": 3"#), None);
     }
 
     #[test]

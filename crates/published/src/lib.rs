@@ -44,3 +44,9 @@ pub use place::Place;
 pub use publication::Publication;
 pub use references::{MOST_ASKED, References, ask_references};
 pub use store::{FolderStore, HubStore, MOST_FILES, Store, StoredFile};
+
+/// Whether a name is one that checkpoints have: `ckpt_012`, `step3000`, `stage1-step1000-tokens5B`.
+#[must_use]
+pub fn names_a_checkpoint(name: &str) -> bool {
+    names::CheckpointName::parse(name).is_some()
+}

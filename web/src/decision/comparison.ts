@@ -30,6 +30,8 @@ export interface Assessment {
   measured: Measurements;
   /** What the publisher states. */
   published_scores: PublishedScore[];
+  /** Scores that are too many to be shown; those of the last checkpoint are. */
+  published_scores_left_out: number;
   /** The log, thinned: of every stretch the least and the greatest value, and one that is no number. */
   curves: Curve[];
   decision: Decision;

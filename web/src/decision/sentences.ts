@@ -159,6 +159,9 @@ export function strongestReason(model: Assessment, words: Words): string {
   const claim = model.claims.find((found) => found.id === first.params.claim);
   // Of a licence what is wrong with it is the reason: "not known" and "not for this use" are different answers.
   const licence = claim?.id === 'pub_model_licence';
+  // A file that runs code is no broken file: whoever repeats this must say so.
+  const runs = claim?.id === 'pub_weights_readable' && claim.params.reason === 'would_execute';
+  if (first.id === 'claim_fails' && runs) return words.say('claim.pub_weights_readable.fails.would_execute');
   if (first.id === 'claim_fails' && !licence && typeof claim?.params.reason === 'string') return words.look(`claim.${claim.id}.fails`, claim.params, claim.id);
   return reasonSentence(first, words);
 }

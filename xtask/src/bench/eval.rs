@@ -14,7 +14,7 @@ const RATE: Rate = Rate {
 pub(super) fn contests() -> Vec<Contest> {
     vec![
         Contest {
-            section: "eval".to_owned(),
+            section: "eval one".to_owned(),
             subject: "four tasks, 1B".to_owned(),
             tags: vec!["one"],
             model: Some("1b"),
@@ -22,7 +22,7 @@ pub(super) fn contests() -> Vec<Contest> {
             ..contest("1b")
         },
         Contest {
-            section: "eval".to_owned(),
+            section: "eval sweep".to_owned(),
             subject: "four tasks, 20 checkpoints of 58M".to_owned(),
             tags: vec!["sweep"],
             model: None,
@@ -67,7 +67,9 @@ fn contest(models: &str) -> Contest {
 
 /// Tasks, tokenizer and small checkpoints, where a contest needs them.
 pub(super) fn prepare(contests: &[Contest], python: &str) -> Result {
-    let chosen = contests.iter().filter(|one| one.section == "eval");
+    let chosen = contests
+        .iter()
+        .filter(|one| one.section.starts_with("eval "));
     let names: Vec<&str> = chosen.map(|one| one.model.unwrap_or("sweep")).collect();
     if names.is_empty() {
         return Ok(());

@@ -47,6 +47,9 @@ pub struct Assessment {
     /// Scores that the publisher states.
     #[serde(default)]
     pub published_scores: Vec<PublishedScore>,
+    /// Scores that are too many to be shown.
+    #[serde(default)]
+    pub published_scores_left_out: u64,
     /// The log, for its picture.
     #[serde(default)]
     pub curves: Vec<Curve>,
@@ -164,6 +167,7 @@ pub fn assess(material: Material<'_>, criteria: &Criteria) -> Assessment {
     let claims = claims(&grounds);
     let decision = decide(&claims, criteria, &command_place(&inventory.place));
     let licensed = licences.model_open;
+    let (published_scores, published_scores_left_out) = PublishedScore::shown(inventory);
     Assessment {
         format: ASSESSMENT_FORMAT,
         place: inventory.place.clone(),
@@ -189,7 +193,8 @@ pub fn assess(material: Material<'_>, criteria: &Criteria) -> Assessment {
         findings,
         licences,
         measured: measured.clone(),
-        published_scores: PublishedScore::all(inventory),
+        published_scores,
+        published_scores_left_out,
         curves: Curve::all(inventory),
     }
 }

@@ -1,10 +1,11 @@
 //! What the decision page shows beside its verdict: the publisher's scores, and the log as a curve.
 
 use super::detectors::evaluations::{is_metric, metric_name};
-use glasswork_published::{Inventory, MetricKind, Score};
+use glasswork_published::{Evaluation, Inventory, MetricKind, Score, names_a_checkpoint};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
-/// Most scores that are shown, and that measurements are held against.
+/// Most scores that are shown.
 const MOST_SCORES: usize = 2000;
 /// Most curves.
 const MOST_CURVES: usize = 8;
@@ -23,7 +24,7 @@ pub struct PublishedScore {
     pub step: Option<u64>,
     /// The task.
     pub task: String,
-    /// The metric, without its filter.
+    /// The metric, with its filter where it has one: `acc`, `exact_match,strict-match`.
     pub metric: String,
     /// The score.
     pub value: f64,
@@ -34,11 +35,22 @@ pub struct PublishedScore {
 }
 
 impl PublishedScore {
-    /// All finite scores of a publication, files in their order.
+    /// What a page shows of them: those of the last checkpoint, and of none by name, before those of earlier ones; and how
+    /// many were left out.
+    #[must_use]
+    pub fn shown(inventory: &Inventory) -> (Vec<Self>, u64) {
+        let mut all = Self::all(inventory);
+        all.sort_by_key(|score| std::cmp::Reverse(score.step.unwrap_or(u64::MAX)));
+        let left_out = all.len().saturating_sub(MOST_SCORES);
+        all.truncate(MOST_SCORES);
+        (all, left_out as u64)
+    }
+
+    /// All finite scores of a publication, files in their order; none of other models that lie there for comparison.
     #[must_use]
     pub fn all(inventory: &Inventory) -> Vec<Self> {
         let mut all = Vec::new();
-        for evaluation in &inventory.evaluations {
+        for evaluation in own(inventory) {
             let step = evaluation.checkpoint.as_ref().and_then(|name| {
                 let own = inventory.checkpoints.iter().find(|one| one.name == *name);
                 own.and_then(|one| one.step)
@@ -50,9 +62,6 @@ impl PublishedScore {
                     };
                     if !is_metric(key) || !value.is_finite() {
                         continue;
-                    }
-                    if all.len() == MOST_SCORES {
-                        return all;
                     }
                     let metric = metric_name(key);
                     let beside = [
@@ -68,7 +77,11 @@ impl PublishedScore {
                         checkpoint: evaluation.checkpoint.clone(),
                         step,
                         task: task.clone(),
-                        metric: metric.to_owned(),
+                        metric: key
+                            .trim()
+                            .strip_suffix(",none")
+                            .unwrap_or(key.trim())
+                            .to_owned(),
                         value,
                         standard_error: error,
                         shots: evaluation.shots.get(task).copied(),
@@ -78,6 +91,36 @@ impl PublishedScore {
         }
         all
     }
+}
+
+/// Results that are of this model: files of baselines lie beside many models.
+fn own(inventory: &Inventory) -> impl Iterator<Item = &Evaluation> {
+    let named = |one: &Evaluation| one.model.clone().filter(|model| on_the_hub(model));
+    let models: BTreeSet<String> = inventory.evaluations.iter().filter_map(named).collect();
+    let place = inventory.place.split('@').next().unwrap_or_default();
+    let here = place.rsplit('/').next().unwrap_or(place).to_owned();
+    // A folder may be called anything: where one model alone is named in it, it is that one.
+    let any_name = !place.starts_with("hf:") && models.len() < 2;
+    inventory.evaluations.iter().filter(move |one| {
+        any_name
+            || named(one).is_none_or(|model| {
+                model
+                    .rsplit('/')
+                    .next()
+                    .is_some_and(|name| name.eq_ignore_ascii_case(&here))
+            })
+    })
+}
+
+/// Whether a name is one of the Hub, `owner/name`: a path, or a checkpoint's name below a folder, says nothing.
+fn on_the_hub(model: &str) -> bool {
+    let plain = |part: &str| {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        !part.is_empty() && !part.starts_with('.') && part.bytes().all(known)
+    };
+    model
+        .split_once('/')
+        .is_some_and(|(owner, name)| plain(owner) && plain(name) && !names_a_checkpoint(name))
 }
 
 /// One key of a log.
@@ -164,6 +207,73 @@ mod tests {
         assert!(kept.contains(&(54_321, Some(9.0))));
         assert!(kept.contains(&(77_777, None)));
         assert!(kept.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+
+    #[test]
+    fn baselines_are_no_scores_of_this_model() {
+        let of = |place: &str, models: &[&str]| {
+            let one = |model: &&str| Evaluation {
+                path: (*model).into(),
+                model: Some((*model).into()),
+                results: [(
+                    "arc".to_owned(),
+                    [("acc".to_owned(), Score::Value(0.5))].into(),
+                )]
+                .into(),
+                ..Evaluation::default()
+            };
+            let inventory = Inventory {
+                place: place.into(),
+                evaluations: models.iter().map(one).collect(),
+                ..Inventory::default()
+            };
+            let all = PublishedScore::all(&inventory);
+            all.into_iter().map(|score| score.file).collect::<Vec<_>>()
+        };
+        let amber = "hf:LLM360/Amber@main";
+        let own = [
+            "llm360/amber",
+            "workspace/ckpt_100",
+            "/data/runs/x",
+            "Amber",
+        ];
+        assert_eq!(of(amber, &own), own);
+        assert!(of(amber, &["EleutherAI/pythia-6.9b"]).is_empty());
+        assert_eq!(of("copies/m", &["LLM360/Amber"]), ["LLM360/Amber"]);
+        assert_eq!(of("copies/m", &["LLM360/Amber", "a/m"]), ["a/m"]);
+    }
+
+    #[test]
+    fn the_last_checkpoints_scores_are_shown_first() {
+        let checkpoint = |step: u64| glasswork_published::Checkpoint {
+            name: format!("step{step}"),
+            step: Some(step),
+            ..Default::default()
+        };
+        let of = |step: u64| Evaluation {
+            path: format!("step{step}/x.json"),
+            checkpoint: Some(format!("step{step}")),
+            results: (0..700)
+                .map(|i| {
+                    (
+                        format!("t{i:03}"),
+                        [("acc".to_owned(), Score::Value(0.5))].into(),
+                    )
+                })
+                .collect(),
+            ..Evaluation::default()
+        };
+        let steps = [100, 200, 300, 400];
+        let inventory = Inventory {
+            checkpoints: steps.map(checkpoint).into(),
+            evaluations: steps.map(of).into(),
+            ..Inventory::default()
+        };
+        let (shown, left_out) = PublishedScore::shown(&inventory);
+        assert_eq!(
+            (shown.len(), left_out, shown[0].step),
+            (MOST_SCORES, 800, Some(400))
+        );
     }
 
     #[test]

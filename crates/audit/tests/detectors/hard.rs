@@ -1,5 +1,6 @@
 //! Sound publications that look like faults: what a detector must leave alone although it is near.
 
+use glasswork_audit::publication::Severity;
 use glasswork_published::{MetricKind, Score, StoredFile};
 use serde_json::json;
 
@@ -213,7 +214,7 @@ fn more_statements(draw: &mut Draw, world: &mut World) {
         "\n| updates | {} |\n| sequences a batch | 8 |\n| tokens a sequence | 128 |\n| Sequences | 4,096,000 |\n",
         last.expect("is drawn")
     );
-    let text = match draw.below(9) {
+    let text = match draw.below(11) {
         0 => {
             "\nIt was further trained on 50B tokens of code. The chat model was trained on 2B tokens.\n"
         }
@@ -236,6 +237,12 @@ fn more_statements(draw: &mut Draw, world: &mut World) {
             "\nEvaluated on a total of 5,000,000 held-out tokens. Perplexity was computed over a total of 10B tokens. \
              Supports a total of 2,000,000 input tokens; the tokenizer was trained on 10B tokens.\n"
         }
+        8 => {
+            "\nMistral was trained on 8T tokens. The larger sibling was trained on 30T tokens.\n\nIt was trained on 0.2B unique \
+             tokens, repeated 1.45 times.\n\nThis checkpoint was trained on 0.5B tokens of that total.\n\nIn total 0.6B tokens of \
+             RefinedWeb.\n\n日本語学習データ: 5.9億トークン\n"
+        }
+        9 => "\n# Dataset statistics\n\n| Tokens | 3000.1T |\n\n# Model\n",
         // Factors of a table without a total of its own that is exact are those of the prose.
         7 => return agreeing(world, &exact),
         _ => "\nLlama 2 was trained on 2T tokens. Each chunk has a total of 3.5B tokens.\n",
@@ -426,5 +433,61 @@ fn odd_rates(draw: &mut Draw, world: &mut World) {
                 point.1 *= 0.5;
             }
         }
+    }
+}
+
+/// What is found in a card of nothing but this text.
+fn totals(text: &str) -> Vec<(String, Severity)> {
+    let mut world = sound(&mut Draw::new(3), None, None);
+    for checkpoint in &mut world.inventory.checkpoints {
+        checkpoint.tokens = None;
+    }
+    world.card().text = text.into();
+    let found = world.alarms("token_totals").into_iter();
+    found.map(|one| (one.reason, one.severity)).collect()
+}
+
+#[test]
+fn parts_and_other_models_contradict_no_total() {
+    for text in [
+        "# Model\n\n学習データは2.1兆トークンです。\n\n日本語学習データ: 592億トークン\n",
+        "# Falcon\n\nIt was trained on 1.5T tokens.\n\nIn total 690B tokens of RefinedWeb.\n",
+        "# Model\n\nIt was trained on 300B tokens.\n\nTrained on 207B unique tokens, repeated 1.45 times.\n",
+        "# Model\n\nIt was trained on 3T tokens.\n\nMistral was trained on 8T tokens.\n",
+        "# Model\n\nIt was trained on 1T tokens.\n\nThe larger sibling was trained on 3T tokens.\n",
+        "# Model\n\nIt was trained on 3T tokens.\n\nThis checkpoint was trained on 500B tokens of that total.\n",
+        "# Model\n\nIt was trained on 1.5T tokens.\n\n# Dataset statistics\n\n| Tokens | 3.1T |\n",
+    ] {
+        assert_eq!(totals(text), [], "{text}");
+    }
+}
+
+#[test]
+fn plain_totals_contradict_each_other_and_other_prose_is_a_doubt() {
+    let one = |severity| [("totals_differ".to_owned(), severity)];
+    for text in [
+        "# Model\n\nIt was trained on 3.0T tokens.\n\nThis model was trained on 2.0T tokens.\n",
+        "# Amber 7B\n\nAmber was trained on 1.3T tokens.\n\n| Training tokens | 1.1T |\n",
+        "# Model\n\n本モデルは2.1兆トークンで学習されています。\n\n| 学習トークン数 | 1.9兆 |\n",
+    ] {
+        assert_eq!(totals(text), one(Severity::Contradiction), "{text}");
+    }
+    let text = "# Model\n\nIt was trained on 3T tokens.\n\nZephyrus was trained on 8T tokens.\n";
+    assert_eq!(totals(text), one(Severity::Doubt));
+}
+
+#[test]
+fn a_table_with_its_factors_is_exact_whatever_prose_says() {
+    let table = |tokens: &str| {
+        totals(&format!(
+            "# Model\n\nIt was trained on 3M tokens: 3,000,000 tokens in total.\n\n| updates | 3000 |\n| sequences a batch | 10 |\n\
+             | tokens a sequence | 100 |\n| tokens | {tokens} |\n"
+        ))
+    };
+    assert_eq!(table("3,000,000"), []);
+    for other in ["3,000,001", "3,001,000", "2,990,000"] {
+        let found = table(other);
+        let expected = ("product_differs".to_owned(), Severity::Contradiction);
+        assert!(found.contains(&expected), "{other} {found:?}");
     }
 }

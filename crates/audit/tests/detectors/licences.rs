@@ -11,7 +11,10 @@ use crate::draw::Draw;
 use crate::faults::Fault;
 use crate::world::{World, sound};
 
-const APACHE: &str = "Apache License\nVersion 2.0, January 2004\n3. Grant of Patent License.\nCopyright 2024 The Authors\n";
+const APACHE: &str = concat!(
+    include_str!("../../../../LICENSE"),
+    "\nCopyright 2024 The Authors\n"
+);
 const LLAMA: &str = "LLAMA 3.1 COMMUNITY LICENSE AGREEMENT\n";
 
 /// A data card, and a licence file that agrees with the model's card.

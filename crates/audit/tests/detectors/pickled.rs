@@ -31,7 +31,7 @@ const MODULES: [&[u8]; 3] = [
     include_bytes!("../../../model/tests/torch/1.13.1-module.bin"),
 ];
 /// What runs commands or code in any file …
-const RUNS: [(&str, &str); 16] = [
+const RUNS: [(&str, &str); 22] = [
     ("os", "system"),
     ("posix", "system"),
     ("nt", "system"),
@@ -48,16 +48,18 @@ const RUNS: [(&str, &str); 16] = [
     ("webbrowser", "open"),
     ("pip", "main"),
     ("torch.hub", "load"),
-];
-/// … and functions that nobody knows, in weights.
-const UNKNOWN: [(&str, &str); 4] = [
-    ("__main__", "run"),
     ("torch.utils.collect_env", "run"),
     ("numpy.testing._private.utils", "runstring"),
-    ("helpful.package", "install"),
+    // By way of what a harmless module imports.
+    ("torch.utils.cpp_extension", "subprocess.Popen"),
+    ("tempfile", "_os.getpid"),
+    ("torch.serialization", "os.system"),
+    ("collections", "abc.sys.exit"),
 ];
+/// … and functions that nobody knows, in weights.
+const UNKNOWN: [(&str, &str); 2] = [("__main__", "run"), ("helpful.package", "install")];
 /// Classes and functions that trainers' own files name.
-const BY_RIGHT: [(&str, &str); 12] = [
+const BY_RIGHT: [(&str, &str); 20] = [
     ("transformers.training_args", "TrainingArguments"),
     ("transformers.trainer_utils", "IntervalStrategy"),
     ("transformers.trainer_pt_utils", "AcceleratorConfig"),
@@ -70,6 +72,14 @@ const BY_RIGHT: [(&str, &str); 12] = [
     ("pathlib", "PosixPath"),
     ("datetime", "timedelta"),
     ("numpy.random._pickle", "__randomstate_ctor"),
+    ("datetime", "datetime"),
+    ("collections", "deque"),
+    ("http", "HTTPStatus"),
+    ("urllib.parse", "ParseResult"),
+    ("_io", "StringIO"),
+    ("code", "TrainArgs"),
+    ("__main__", "Outer.Inner"),
+    ("torch.optim.lr_scheduler", "OneCycleLR._annealing_cos"),
 ];
 
 /// A call of `module.name` with one text, by one of the operations that pickles have for it.
@@ -176,8 +186,14 @@ pub(crate) fn planted(draw: &mut Draw) -> Fault {
         true => RUNS[draw.below(RUNS.len())],
         false => UNKNOWN[draw.below(UNKNOWN.len())],
     };
-    // A dictionary comes after it, as if nothing had happened.
-    let pickle = [&call(draw, module, name)[..], b"0}."].concat();
+    // Before it, nothing, many harmless names or a class and other pickles; after it, a dictionary, as if nothing had
+    // happened.
+    let before = match (known, draw.below(4)) {
+        (true, 0) => (0..70).map(|i| format!("ca.b{i}\nC\n0")).collect(),
+        (true, 1) => "c__main__\nSettings\n0".to_owned(),
+        _ => String::new(),
+    };
+    let pickle = [before.as_bytes(), &call(draw, module, name)[..], b"0}."].concat();
     let bytes = saved(draw, &pickle);
     let mut files = vec![("config.json", &b"{}"[..]), (path, &bytes)];
     if draw.chance(0.3) {
@@ -186,7 +202,10 @@ pub(crate) fn planted(draw: &mut Draw) -> Fault {
     put(&mut world, &files);
     Fault {
         world,
-        reasons: &["would_execute"],
+        reasons: match known {
+            true => &["would_execute"],
+            false => &["needs_code"],
+        },
         subjects: vec![path.to_owned()],
     }
 }
@@ -225,8 +244,13 @@ fn weights_that_would_run_are_not_called_readable() {
         let fault = planted(&mut Draw::new(seed));
         let assessment = assessed(&fault.world, &Default::default());
         let readable = claim(&assessment, "pub_weights_readable");
-        assert_eq!(readable.status, Status::Fails, "{seed}");
-        assert_eq!(assessment.findings[0].reason, "would_execute", "{seed}");
+        let (status, reason) = match fault.reasons[0] {
+            "would_execute" => (Status::Fails, "would_execute"),
+            other => (Status::Missing, other),
+        };
+        assert_eq!(readable.status, status, "{seed}");
+        let mut told = assessment.findings.iter();
+        assert!(told.any(|one| one.reason == reason), "{seed}");
     }
     // Weights that need a class are neither readable nor refuted.
     let mut world = sound(&mut Draw::new(7), None, None);
@@ -246,5 +270,57 @@ fn weights_that_would_run_are_not_called_readable() {
     assert!(
         told.contains(&"needs_code") && !told.contains(&"file_unreadable"),
         "{told:?}"
+    );
+}
+
+#[test]
+fn attack_what_runs_comes_after_what_is_read() {
+    let safe: (&str, &[u8]) = ("model.safetensors", b"\x02\0\0\0\0\0\0\0{}");
+    let system = b"cos\nsystem\n(X\x02\0\0\0lstR.";
+    let class = b"\x80\x04c__main__\nC\n)\x81";
+    let joblib = [
+        b"\x80\x04cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81",
+        &system[..],
+    ]
+    .concat();
+    let long = [
+        &class[..],
+        b"B\0\0\x20\x01",
+        &vec![0; 0x0120_0000],
+        &system[..],
+    ]
+    .concat();
+    let fives = [b"N.N.N.N.N.", &system[..]].concat();
+    let status = |files: &[(&str, &[u8])]| {
+        let mut world = sound(&mut Draw::new(7), None, None);
+        put(&mut world, files);
+        let assessment = assessed(&world, &Default::default());
+        let told = assessment.findings.iter();
+        let reasons: Vec<String> = told.map(|one| one.reason.clone()).collect();
+        (claim(&assessment, "pub_weights_readable").status, reasons)
+    };
+    let config: (&str, &[u8]) = ("config.json", b"{}");
+    for bytes in [&joblib, &long] {
+        // Beside safetensors, too, weights that are not read to their end are no sound weights.
+        let (found, reasons) = status(&[config, safe, ("pytorch_model.bin", bytes)]);
+        assert_eq!(found, Status::Missing, "{reasons:?}");
+        // Of others it is said.
+        let (_, reasons) = status(&[config, safe, ("notes.pkl", bytes)]);
+        assert!(
+            reasons.contains(&"file_unreadable".to_owned()),
+            "{reasons:?}"
+        );
+    }
+    for path in ["pytorch_model.bin", "notes.pkl"] {
+        let (found, _) = status(&[config, safe, (path, &fives)]);
+        assert_eq!(found, Status::Fails, "{path}");
+    }
+    // Tensors of megabytes that an optimizer's state brings along are nobody's pickles.
+    let magic = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+    let state = [&magic[..], b"N.N.}.].", &vec![7; 3 << 20]].concat();
+    let (_, reasons) = status(&[config, safe, ("optimizer.pt", &state)]);
+    assert!(
+        !reasons.contains(&"file_unreadable".to_owned()),
+        "{reasons:?}"
     );
 }

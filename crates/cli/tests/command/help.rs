@@ -132,7 +132,7 @@ fn of_eval() {
           --again                  Of a release: score anew what was scored before; earlier scores are unsigned files
           --offline                Use no network: what is not on this machine is missing
           --tasks <NAMES>          Tasks, groups or tags of lm-evaluation-harness, as in `hellaswag,gsm8k`
-          --task-data <DIRECTORY>  Where data sets lie: `owner/name` as on the Hub, or the files that tasks name [default: fetched from the Hub]
+          --task-data <DIRECTORY>  Where data sets lie: `owner/name` as on the Hub, or the files that tasks name; what is not there is fetched from the Hub
           --include <DIRECTORY>    Task files of your own, which come before ours
           --mine <DIRECTORY>       Own documents and questions: a folder of text, Markdown, and CSV of question and answer; never leaves this machine
           --checkpoints <NAMES>    Checkpoints of a published model, by name, or `all` [default: the last]
@@ -350,9 +350,9 @@ fn of_poc() {
       -o, --output <DIRECTORY>     Where assessment and page are kept [default: poc/NAME]
           --data <PLACE>           Training data that lies apart from the model: a folder, or `hf:datasets/owner/name[@revision]`
           --mine <DIRECTORY>       Own documents and questions: a folder of text, Markdown, and CSV of question and answer; never leaves this machine
-          --tasks <NAME>           Standard tasks to ask besides those that the publisher states scores of
+          --tasks <NAMES>          Standard tasks to ask besides those that the publisher states scores of
           --include <DIRECTORY>    Task files of your own
-          --task-data <DIRECTORY>  Where data sets lie: `owner/name` as on the Hub, or the files that tasks name [default: fetched from the Hub]
+          --task-data <DIRECTORY>  Where data sets lie: `owner/name` as on the Hub, or the files that tasks name; what is not there is fetched from the Hub
           --criteria <FILE>        Criteria of the decision [default: the ones that the page prints]
           --lang <LANG>            Language of the page [default: en] [possible values: ja, en]
           --threads <THREADS>      Threads [default: all cores]

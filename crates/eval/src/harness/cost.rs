@@ -21,6 +21,12 @@ pub struct TaskCost {
     pub task: String,
     /// Why it cannot be evaluated; all counts are 0 then.
     pub missing: Option<String>,
+    /// What is missing is its data set.
+    pub no_data: bool,
+    /// Examples before each question.
+    pub shots: usize,
+    /// Its words are not those of the task whose name it has.
+    pub own_words: bool,
     /// Documents that will be asked about.
     pub documents: usize,
     /// Documents of the split.
@@ -61,6 +67,7 @@ pub fn tasks_cost(
         let cost = prepared.and_then(|prepared| of_task(&prepared, options, tokens));
         cost.unwrap_or_else(|error| TaskCost {
             task: name,
+            no_data: matches!(error, EvalError::Dataset { .. }),
             missing: Some(error.to_string()),
             ..TaskCost::default()
         })
@@ -79,6 +86,8 @@ fn of_task(
         .map_or(available, |limit| limit.min(available));
     let mut cost = TaskCost {
         task: prepared.task.name.clone(),
+        shots: prepared.task.shots,
+        own_words: prepared.task.own_words,
         documents,
         available,
         ..TaskCost::default()

@@ -312,25 +312,62 @@ fn by_layout(all: &[&String], config: Option<&str>, split: &str) -> Vec<String> 
         }
         None => Vec::new(),
     };
-    // A data set without configurations in its files' names may still be asked for by one.
-    let of_config = if of_config.is_empty() {
-        readable
-    } else {
-        of_config
+    // A data set without configurations in its files' names may still be asked for by one; one with folders of others, not.
+    let plain = |path: &&String| {
+        folders(path).all(|folder| {
+            folder == "data"
+                || SPLITS
+                    .iter()
+                    .flat_map(|all| all.iter())
+                    .any(|name| *name == folder)
+        })
+    };
+    let of_config = match (of_config.is_empty(), config) {
+        (true, Some(_)) => readable.into_iter().filter(plain).collect(),
+        (true, None) => readable,
+        (false, _) => of_config,
     };
     // The split's own name goes before what it is also called: some have both `dev` and `validation`.
-    let names: &[&str] = match split {
-        "validation" => &["validation", "valid", "val", "dev"],
-        "train" => &["train", "training"],
-        "test" => &["test", "eval"],
-        other => &[other],
-    };
+    let known = SPLITS.iter().find(|all| all[0] == split);
+    let own = [split];
+    let names: &[&str] = known.copied().unwrap_or(&own);
     let mut found = names.iter().map(|name| {
         let files = of_config.iter().filter(|path| says(path, name));
         files.map(|path| (*path).clone()).collect::<Vec<_>>()
     });
-    found.find(|files| !files.is_empty()).unwrap_or_default()
+    let found = found.find(|files| !files.is_empty());
+    one_format(found.unwrap_or_default())
 }
+
+/// The same rows often lie there in several formats: those of the ending that most files have, by name where as many.
+fn one_format(files: Vec<String>) -> Vec<String> {
+    let ending = |path: &String| {
+        file_name(path)
+            .rsplit('.')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let mut endings = std::collections::BTreeMap::<String, usize>::new();
+    for file in &files {
+        *endings.entry(ending(file)).or_default() += 1;
+    }
+    let most = endings
+        .iter()
+        .max_by_key(|(_, count)| **count)
+        .map(|(name, _)| name.clone());
+    files
+        .into_iter()
+        .filter(|file| Some(ending(file)) == most)
+        .collect()
+}
+
+/// Names of splits, and what they are also called.
+const SPLITS: [&[&str]; 3] = [
+    &["validation", "valid", "val", "dev"],
+    &["train", "training"],
+    &["test", "testing", "eval", "evaluation"],
+];
 
 fn folders(path: &str) -> impl Iterator<Item = &str> {
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -344,7 +381,9 @@ fn file_name(path: &str) -> &str {
 /// Whether a file's name, or its folder's, says that it belongs to a split.
 fn says(path: &str, split: &str) -> bool {
     let stem = file_name(path).split('.').next().unwrap_or_default();
-    stem.split(['-', '_']).any(|word| word == split)
+    // `validation_matched` is a name, too.
+    stem.split('-').any(|word| word == split)
+        || stem.split(['-', '_']).any(|word| word == split)
         || folders(path).last().is_some_and(|folder| folder == split)
 }
 
@@ -363,6 +402,34 @@ mod tests {
             kwargs: &Node::Null,
             split,
         }
+    }
+
+    #[test]
+    fn an_unknown_configuration_is_not_all_of_them() {
+        let languages = files("en/test.jsonl de/test.jsonl");
+        assert!(of_split(&languages, None, asked(Some("fr"), "test")).is_err());
+        let flat = files("data/test-00000.parquet");
+        assert_eq!(
+            of_split(&flat, None, asked(Some("fr"), "test")),
+            Ok(flat.clone())
+        );
+    }
+
+    #[test]
+    fn the_same_rows_in_two_formats_count_once() {
+        let both = files("test.csv test-0.parquet test-1.parquet");
+        let found = of_split(&both, None, asked(None, "test"));
+        assert_eq!(found, Ok(files("test-0.parquet test-1.parquet")));
+    }
+
+    #[test]
+    fn a_split_may_have_an_underscore() {
+        let all = files("validation_matched-00000.jsonl validation_mismatched-00000.jsonl");
+        let found = |split| of_split(&all, None, asked(None, split));
+        assert_eq!(
+            found("validation_matched"),
+            Ok(files("validation_matched-00000.jsonl"))
+        );
     }
 
     #[test]
@@ -385,9 +452,8 @@ mod tests {
         assert_eq!(found(Some("below"), "test"), Ok(files("more/test.csv")));
         assert_eq!(
             found(Some("here"), "test"),
-            Ok(files(
-                "data/x_test.jsonl data/x_test_en.jsonl more/test.csv"
-            ))
+            // One format: more/test.csv may hold the same rows.
+            Ok(files("data/x_test.jsonl data/x_test_en.jsonl"))
         );
         assert!(found(Some("en"), "train").is_err());
         let none = found(Some("de"), "test").expect_err("is not there");

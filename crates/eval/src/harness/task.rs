@@ -79,6 +79,8 @@ pub struct Task {
     pub(super) pipelines: Vec<Pipeline>,
     pub(super) gen_prefix: Option<String>,
     pub(super) version: Node,
+    /// Its words are not those of the task whose name it has: its scores are its own.
+    pub(super) own_words: bool,
     /// What its documents were read from; empty until they are.
     pub(super) origins: Vec<Origin>,
     /// As the harness writes it into a result.
@@ -258,6 +260,9 @@ impl Task {
             repeats: read.count("repeats", 1)?.max(1),
             pipelines: Pipeline::of(read.value("filter_list")).map_err(|r| read.wrong(r))?,
             gen_prefix: read.text("gen_prefix")?,
+            own_words: read
+                .value("metadata")
+                .is_some_and(|m| matches!(m.get("own_words"), Some(Node::Bool(true)))),
             origins: Vec::new(),
             version: read
                 .value("metadata")

@@ -173,7 +173,7 @@ pub fn gemm_stacked<'b>(
 }
 
 /// `C = A·B` into whole rows, then `then(first row, rows of C, the same rows of each buffer beside)` for
-/// every block of rows as soon as it is done, on the thread that did it.
+/// every block of rows as soon as it is done, on the thread that did it; where columns were shared out, after the product.
 ///
 /// # Panics
 /// As [`gemm`], and when a buffer beside has too few rows.
@@ -400,11 +400,12 @@ impl<'a> Product<'a> {
         let all = 0..tasks * shares;
         self.pool.run(|| all.into_par_iter().for_each(task));
         if shares > 1 {
-            for number in 0..tasks {
+            let done = |number: usize| {
                 let (part, rows, at) = parts.task(number, rows_a_task);
-                // SAFETY: nothing else runs.
+                // SAFETY: the product is done, and rows of tasks are disjoint.
                 then(at, unsafe { parts.rows_of(part, &rows, n) });
-            }
+            };
+            self.pool.run(|| (0..tasks).into_par_iter().for_each(done));
         }
     }
 

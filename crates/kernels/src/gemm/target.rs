@@ -38,10 +38,15 @@ impl<'a> Own<'a> {
         }
     }
 
+    fn pointer(&self, row: usize) -> *mut f32 {
+        self.c.pointer(self.start + row * self.stride)
+    }
+
+    /// # Safety
+    /// No other row that this gave is alive.
     #[inline(always)]
-    #[allow(clippy::mut_from_ref, reason = "as `Shared::slice`")]
-    fn row(&self, row: usize) -> &'a mut [f32] {
-        // SAFETY: by the promise of `new`; a row is borrowed for one statement at a time.
+    unsafe fn row(&self, row: usize) -> &'a mut [f32] {
+        // SAFETY: by the promises of `new` and of the caller.
         unsafe { self.c.slice(self.start + row * self.stride, self.width) }
     }
 }
@@ -74,7 +79,7 @@ impl<'a> Target<'a> {
     /// Asks for the lines of the next panel, `columns` further on, so that writing there need not wait.
     pub(super) fn expect_next(&self, columns: usize) {
         for row in 0..self.c.rows {
-            let next = self.c.row(row).as_ptr().wrapping_add(columns);
+            let next = self.c.pointer(row).wrapping_add(columns);
             prefetch::elements(next, self.c.width);
         }
     }
@@ -94,7 +99,7 @@ impl<'a> Target<'a> {
                 row: self.c.width.next_multiple_of(EDGE),
             },
             None => Out {
-                pointer: self.c.row(0).as_mut_ptr(),
+                pointer: self.c.pointer(0),
                 row: self.c.stride,
             },
         }
@@ -122,7 +127,8 @@ per_isa! {
 fn take_text(copy: &mut [f32], c: Own) {
     let rows = copy.chunks_mut(c.width.next_multiple_of(EDGE));
     for (row, copy) in rows.take(c.rows).enumerate() {
-        copy_row(copy, c.row(row));
+        // SAFETY: one row at a time.
+        copy_row(copy, unsafe { c.row(row) });
     }
 }
 
@@ -130,6 +136,7 @@ fn take_text(copy: &mut [f32], c: Own) {
 fn give_text(c: Own, copy: &[f32]) {
     let rows = copy.chunks(c.width.next_multiple_of(EDGE));
     for (row, copy) in rows.take(c.rows).enumerate() {
-        copy_row(c.row(row), &copy[..c.width]);
+        // SAFETY: one row at a time.
+        copy_row(unsafe { c.row(row) }, &copy[..c.width]);
     }
 }

@@ -9,39 +9,70 @@ const TOLERANCE: f64 = 0.02;
 /// A bound wider than this tells nothing, where no chance level is known.
 const WIDE: f64 = 0.1;
 
+/// Metrics that are shares of right answers.
+const SHARES: [&str; 8] = [
+    "acc",
+    "acc_norm",
+    "acc_bytes",
+    "acc_mutual_info",
+    "exact_match",
+    "em",
+    "f1",
+    "pct_stereotype",
+];
+
+/// Whether a metric, with or without a filter, is a share.
+pub(crate) fn is_share(metric: &str) -> bool {
+    SHARES.contains(&metric.split(',').next().unwrap_or(metric))
+}
+
 /// A score measured here.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measured {
     pub(crate) value: f64,
+    /// Standard error of the value.
     pub(crate) error: Option<f64>,
+    /// Of the difference from what all items would give: items were drawn from them, so that it is nothing where all are asked.
+    pub(crate) drawn: Option<f64>,
+    /// The same for a share s that is known, over s (1 − s), as a variance: where all drawn items are right, the drawn ones do
+    /// not tell how far off they may be.
+    pub(crate) of_share: f64,
     /// Items, and items that the task has.
     pub(crate) items: (u64, u64),
     /// Score of guessing.
     pub(crate) chance: Option<f64>,
+    pub(crate) share: bool,
 }
 
 impl Measured {
-    /// Against the score `stated` of all items, one of `comparisons` that are to be right together. Items were drawn from
-    /// those that the stated score is a mean of, so that the error shrinks to nothing as they become all.
+    /// Against the score `stated` of all items, one of `comparisons` that are to be right together.
     ///
-    /// With other `prompts` than the publisher's (their number of examples is not stated), a difference says nothing.
+    /// With other `prompts` than the publisher's, or prompts of which that is not known, a difference says nothing.
     pub(crate) fn against(
         &self,
         stated: f64,
         comparisons: usize,
         prompts: bool,
     ) -> Option<Agreement> {
-        let (items, of) = self.items;
-        let share = (0.0..=1.0).contains(&stated) && (0.0..=1.0).contains(&self.value);
-        let tolerance = if share {
+        // Some state per cent.
+        let stated = if self.share && stated > 1.0 && stated <= 100.0 {
+            stated / 100.0
+        } else {
+            stated
+        };
+        let tolerance = if self.share {
             TOLERANCE
         } else {
             TOLERANCE * stated.abs()
         };
-        let unseen = (1.0 - items as f64 / of.max(1) as f64).max(0.0);
-        let drawn = match self.error {
-            _ if unseen == 0.0 => 0.0,
-            Some(error) => standard_errors(items, comparisons) * error * unseen.sqrt(),
+        let expected = if self.share {
+            (stated * (1.0 - stated) * self.of_share).max(0.0).sqrt()
+        } else {
+            0.0
+        };
+        let drawn = match self.drawn {
+            Some(0.0) if expected == 0.0 => 0.0,
+            Some(error) => standard_errors(self.items.0, comparisons) * error.max(expected),
             None => f64::INFINITY,
         };
         let bound = tolerance + drawn;
@@ -51,7 +82,7 @@ impl Measured {
         }
         let telling = match self.chance {
             Some(chance) => (stated - chance).abs() > bound,
-            None if share => bound < WIDE,
+            None if self.share => bound < WIDE,
             None => bound < WIDE * stated.abs(),
         };
         Some(match (off <= bound, telling) {
@@ -78,8 +109,8 @@ mod tests {
     }
 
     /// A task of 2,000 items and 4 choices, scored right with chance `skill`; stated as `shift` more than it is; asked again
-    /// on 400 of its items by a machine that decides 1 in 200 items otherwise.
-    fn case(seed: u64, skill: f64, shift: f64) -> Agreement {
+    /// on `asked` of its items by a machine that decides 1 in 200 items otherwise.
+    fn case(seed: u64, skill: f64, shift: f64, asked: usize) -> Agreement {
         let mut next = stream(seed);
         for _ in 0..20 {
             next();
@@ -88,27 +119,33 @@ mod tests {
         let share = right.iter().filter(|right| **right).count() as f64 / 2000.0;
         let some = right
             .iter()
-            .step_by(5)
+            .step_by(2000 / asked)
             .map(|right| *right != (next() < 0.005));
         let some: Vec<f64> = some.map(|right| f64::from(u8::from(right))).collect();
-        let mean = some.iter().sum::<f64>() / 400.0;
+        let n = some.len() as f64;
+        let mean = some.iter().sum::<f64>() / n;
+        let unseen = 1.0 - n / 2000.0;
+        let error = (mean * (1.0 - mean) / (n - 1.0)).sqrt();
         let measured = Measured {
             value: mean,
-            error: Some((mean * (1.0 - mean) / 399.0).sqrt()),
-            items: (400, 2000),
+            error: Some(error),
+            drawn: Some(error * unseen.sqrt()),
+            of_share: unseen / (n - 1.0),
+            items: (some.len() as u64, 2000),
             chance: Some(0.25),
+            share: true,
         };
         measured.against(share + shift, 8, true).expect("a number")
     }
 
     #[test]
     fn rates_of_published_scores() {
-        let count = |skill: f64, shift: f64| {
-            let all = (0..200).map(|seed| case(seed + 1, skill, shift));
+        let count = |skill: f64, shift: f64, asked: usize| {
+            let all = (0..200).map(|seed| case(seed + 1, skill, shift, asked));
             let all: Vec<Agreement> = all.collect();
             let of = |what| all.iter().filter(|one| **one == what).count();
             println!(
-                "skill {skill}, stated {shift:+}: differs {}, agrees {}, not enough {} of 200",
+                "skill {skill}, stated {shift:+}, {asked} of 2000 items: differs {}, agrees {}, not enough {} of 200",
                 of(Agreement::Differs),
                 of(Agreement::Agrees),
                 of(Agreement::NotEnough)
@@ -116,15 +153,17 @@ mod tests {
             (of(Agreement::Differs), of(Agreement::Agrees))
         };
         // Sound ones: one false alarm in a hundred runs of eight is allowed, beyond the tolerance.
-        for skill in [0.4, 0.55, 0.7, 0.85] {
-            assert!(count(skill, 0.0).0 <= 1, "{skill}");
+        for skill in [0.03, 0.4, 0.55, 0.7, 0.85, 0.95, 0.97] {
+            for asked in [50, 100, 400] {
+                assert!(count(skill, 0.0, asked).0 <= 1, "{skill} {asked}");
+            }
         }
         // Stated 15 points above what the weights score.
         for skill in [0.4, 0.55, 0.7] {
-            assert!(count(skill, 0.15).0 >= 190, "{skill}");
+            assert!(count(skill, 0.15, 400).0 >= 190, "{skill}");
         }
         // Near chance nothing is confirmed.
-        assert_eq!(count(0.27, 0.0), (0, 0));
+        assert_eq!(count(0.27, 0.0, 400), (0, 0));
     }
 
     #[test]
@@ -132,11 +171,15 @@ mod tests {
         let measured = Measured {
             value: 0.50,
             error: Some(0.02),
+            drawn: Some(0.0),
+            of_share: 0.0,
             items: (500, 500),
             chance: Some(0.25),
+            share: true,
         };
         assert_eq!(measured.against(0.519, 1, true), Some(Agreement::Agrees));
         assert_eq!(measured.against(0.521, 1, true), Some(Agreement::Differs));
+        assert_eq!(measured.against(51.9, 1, true), Some(Agreement::Agrees));
         // Who does not say how often it was shown how may have asked otherwise.
         assert_eq!(measured.against(0.6, 1, false), Some(Agreement::NotEnough));
         assert_eq!(measured.against(f64::NAN, 1, true), None);
@@ -144,12 +187,14 @@ mod tests {
             value: 12.0,
             error: None,
             chance: None,
+            share: false,
             ..measured
         };
         assert_eq!(perplexity.against(12.2, 1, true), Some(Agreement::Agrees));
         assert_eq!(perplexity.against(13.0, 1, true), Some(Agreement::Differs));
         let some = Measured {
             items: (10, 500),
+            drawn: None,
             ..perplexity
         };
         assert_eq!(some.against(13.0, 1, true), Some(Agreement::NotEnough));

@@ -4,7 +4,7 @@ mod agreement;
 mod offers;
 mod score;
 
-pub(crate) use offers::offers;
+pub(crate) use offers::{Pace, offers};
 pub(crate) use score::{Question, measure};
 
 use glasswork_audit::publication::PublishedScore;
@@ -55,7 +55,7 @@ pub(crate) fn wanted(inventory: &Inventory, last: usize, tasks: &Tasks) -> Wante
             continue;
         };
         let stated = wanted.entry((index, task)).or_default();
-        // Two files that state the same task of a checkpoint: the first is held to.
+        // Where several files state the same of a checkpoint, the first is held to.
         if stated.iter().all(|one| one.metric != metric) {
             stated.push(Stated {
                 metric,
@@ -102,6 +102,7 @@ mod tests {
                 checkpoint: checkpoint.map(str::to_owned),
                 results: results.iter().cloned().collect(),
                 shots: [("arc_challenge".to_owned(), 25)].into(),
+                model: None,
             };
         Inventory {
             checkpoints: vec![

@@ -27,8 +27,8 @@ pub(crate) fn offers(
     inventory: &Inventory,
     tasks: &Tasks,
     wanted: &Wanted,
-    decoder: &Decoder,
-    (rates, budget, remote): (&Rates, Budget, bool),
+    pace: &Pace,
+    (budget, remote): (Budget, bool),
 ) -> Result<(Vec<Item>, Vec<NotAsked>)> {
     let mut checkpoints: Vec<usize> = wanted.keys().map(|(index, _)| *index).collect();
     checkpoints.dedup();
@@ -40,13 +40,21 @@ pub(crate) fn offers(
         ..tasks.data.clone()
     };
     for index in order.into_iter().map(|at| checkpoints[at]) {
-        // Subjects of MMLU are many: they come after the other tasks.
         let of = wanted.range((index, String::new())..(index + 1, String::new()));
-        let (subjects, others): (Vec<_>, Vec<_>) =
-            of.partition(|((_, task), _)| task.starts_with("mmlu_"));
-        for ((_, task), stated) in others.into_iter().chain(subjects) {
+        let mut of: Vec<_> = of.collect();
+        // What the reader asks for comes first; subjects of MMLU, which are many, last.
+        of.sort_by_key(|((_, task), _)| (!tasks.names.contains(task), task.starts_with("mmlu_")));
+        for ((_, task), stated) in of {
+            let mut not_asked = |why: String| {
+                missing.push(NotAsked {
+                    checkpoint: index,
+                    task: task.clone(),
+                    why,
+                });
+            };
             if items.len() == MOST {
-                return Ok((items, missing));
+                not_asked(format!("{MOST} tasks are offered at most"));
+                continue;
             }
             let shots = shots(stated);
             let known = match costs.entry((task, shots)) {
@@ -54,30 +62,24 @@ pub(crate) fn offers(
                 Entry::Vacant(place) => {
                     place.insert(match cost((tasks.files, &here), task, shots)? {
                         Ok(cost) => Ok((cost, false)),
-                        Err(_) if tasks.data.source.is_some() => Ok((vec![guess(task)], true)),
-                        Err(why) => Err(why),
+                        Err(why) if why.no_data && tasks.data.source.is_some() => {
+                            Ok((vec![guess(task)], true))
+                        }
+                        Err(why) => Err(why.missing.unwrap_or_default()),
                     })
                 }
             };
             let (cost, fetches_data) = match known {
                 Ok(known) => known,
                 Err(why) => {
-                    missing.push(NotAsked {
-                        checkpoint: index,
-                        task: task.clone(),
-                        why: why.clone(),
-                    });
+                    not_asked(why.clone());
                     continue;
                 }
             };
-            let mut item = item(
-                (index, task, shots, *fetches_data),
-                cost,
-                decoder,
-                (rates, budget),
-            );
+            let mut item = item((index, task, shots, *fetches_data), cost, pace, budget);
             item.fetch_bytes = fetched(&inventory.checkpoints[index], remote);
-            item.seconds += rates.fetching(item.fetch_bytes);
+            item.fetch_seconds = pace.rates.fetching(item.fetch_bytes);
+            item.seconds += item.fetch_seconds;
             items.push(item);
         }
     }
@@ -97,17 +99,17 @@ fn guess(task: &str) -> TaskCost {
     }
 }
 
-/// The number of examples that the publisher used, where one is stated for all.
+/// The number of examples that the publisher used, where one is stated.
 pub(super) fn shots(stated: &[Stated]) -> Option<usize> {
     stated.iter().find_map(|one| one.shots)
 }
 
-/// What all items of a task, or of the tasks of a group, would take; or why it cannot be asked.
+/// What all items of a task, or of the tasks of a group, would take; or the task that cannot be asked, with its reason.
 pub(super) fn cost(
     (files, data): (&TaskFiles, &Datasets),
     name: &str,
     shots: Option<usize>,
-) -> Result<std::result::Result<Vec<TaskCost>, String>> {
+) -> Result<std::result::Result<Vec<TaskCost>, TaskCost>> {
     let options = Options {
         shots,
         ..Options::default()
@@ -115,82 +117,138 @@ pub(super) fn cost(
     let names = [name.to_owned()];
     let estimate = |text: &str| text.len().div_ceil(TOKEN);
     let costs = tasks_cost((files, &names), data, &options, &estimate)?;
-    let missing = costs.iter().find_map(|cost| cost.missing.clone());
+    let missing = costs.iter().find(|cost| cost.missing.is_some());
     Ok(match missing {
-        Some(why) => Err(why),
+        Some(why) => Err(why.clone()),
         None => Ok(costs),
     })
+}
+
+/// How fast this machine asks this model.
+pub(crate) struct Pace<'p> {
+    pub(crate) decoder: &'p Decoder,
+    pub(crate) rates: &'p Rates,
+}
+
+impl Pace<'_> {
+    fn length(&self) -> usize {
+        self.decoder.positions.min(2048)
+    }
+
+    /// Tokens and seconds of at most `items` of each task.
+    fn take(&self, costs: &[TaskCost], items: usize) -> (u64, f64) {
+        let parameters = parameters(self.decoder);
+        let (mut tokens, mut generating) = (0.0, 0.0);
+        for cost in costs {
+            let asked = items.min(cost.available) as f64 / cost.documents.max(1) as f64;
+            tokens += asked * cost.tokens() as f64;
+            // Prompts advance together, a portion at a time; each step reads all weights.
+            let steps = cost.generated_tokens as f64 / cost.documents.max(1) as f64;
+            let generated = asked * (cost.context_tokens + cost.generated_tokens) as f64;
+            if steps > 0.0 {
+                let portions = (generated / Options::default().portion as f64).ceil();
+                generating += portions * steps * 2.0 * parameters as f64 / READING;
+            }
+        }
+        let scoring = self
+            .rates
+            .scoring(self.decoder, parameters, tokens as u64, self.length());
+        (tokens as u64, scoring + generating)
+    }
+
+    /// The most items of each task, up to `items`, that take no more than `seconds`.
+    pub(super) fn affordable(&self, costs: &[TaskCost], items: usize, seconds: f64) -> usize {
+        let (mut least, mut most) = (0, items);
+        while least < most {
+            let middle = (least + most).div_ceil(2);
+            // Rounding must not take an item of what was planned.
+            if self.take(costs, middle).1 <= seconds * (1.0 + 1e-9) {
+                least = middle;
+            } else {
+                most = middle - 1;
+            }
+        }
+        least
+    }
 }
 
 fn item(
     (checkpoint, task, shots, fetches_data): (usize, &str, Option<usize>, bool),
     costs: &[TaskCost],
-    decoder: &Decoder,
-    (rates, budget): (&Rates, Budget),
+    pace: &Pace,
+    budget: Budget,
 ) -> Item {
-    let parameters = parameters(decoder);
-    let length = decoder.positions.min(2048);
-    let take = |items: usize| {
-        // With what is generated, a step at a time.
-        let (mut tokens, mut steps) = (0.0, 0.0_f64);
-        for cost in costs {
-            tokens += of_items(cost, items.div_ceil(costs.len()));
-            steps = steps.max(cost.generated_tokens as f64 / cost.documents.max(1) as f64);
-        }
-        let seconds = rates.scoring(decoder, parameters, tokens as u64, length)
-            + steps * 2.0 * parameters as f64 / READING;
-        (tokens as u64, seconds)
-    };
-    let affordable = |items: &&usize| take(**items).1 <= SHARE * budget.seconds();
-    let items = *ITEMS
-        .iter()
-        .find(affordable)
-        .unwrap_or(&ITEMS[ITEMS.len() - 1]);
-    let (tokens, seconds) = take(items);
+    let of_each = |items: usize| items.div_ceil(costs.len().max(1));
+    let affordable =
+        |items: &&usize| pace.take(costs, of_each(**items)).1 <= SHARE * budget.seconds();
+    let items = of_each(
+        *ITEMS
+            .iter()
+            .find(affordable)
+            .unwrap_or(&ITEMS[ITEMS.len() - 1]),
+    );
+    let (tokens, seconds) = pace.take(costs, items);
     Item {
         what: What::Benchmark {
             checkpoint,
             task: task.to_owned(),
             shots,
-            items: items.div_ceil(costs.len().max(1)),
+            items,
             fetches_data,
         },
         fetch_bytes: 0,
+        fetch_seconds: 0.0,
         tokens,
-        flops: tokens as f64 * decoder.forward_flops_per_token(length) as f64,
+        flops: tokens as f64 * pace.decoder.forward_flops_per_token(pace.length()) as f64,
         seconds,
         claims: vec!["pub_evaluations_confirmed"],
     }
 }
 
-/// Tokens of so many items of a task.
-fn of_items(cost: &TaskCost, items: usize) -> f64 {
-    let asked = items.min(cost.available) as f64;
-    asked / cost.documents.max(1) as f64 * cost.tokens() as f64
-}
-
-/// As many items as take the `planned` tokens, at most `items`, now that the data is here.
-pub(super) fn affordable(costs: &[TaskCost], items: usize, planned: u64) -> usize {
-    let tokens: f64 = costs.iter().map(|cost| of_items(cost, items)).sum();
-    let share = (planned as f64 / tokens.max(1.0)).min(1.0);
-    (items as f64 * share) as usize
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
-    fn longer_prompts_than_planned_leave_fewer_items() {
-        let cost = TaskCost {
-            documents: 500,
-            available: 500,
-            context_tokens: 500 * 2500,
+    fn items_are_as_many_as_there_is_time_for() {
+        let config = json!({
+            "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 64, "intermediate_size": 128,
+            "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 256, "max_position_embeddings": 2048,
+            "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": false, "hidden_act": "silu"
+        });
+        let decoder = Decoder::from_hugging_face(&config).expect("understood");
+        let rates = Rates {
+            flops: 1e9,
+            packed: 1e9,
+            fetched: 1e6,
+        };
+        let pace = Pace {
+            decoder: &decoder,
+            rates: &rates,
+        };
+        let cost = |available: usize, generated: u64| TaskCost {
+            documents: available,
+            available,
+            context_tokens: available as u64 * 2500,
+            generated_tokens: available as u64 * generated,
             ..TaskCost::default()
         };
-        let costs = [cost];
-        assert_eq!(affordable(&costs, 200, 200 * 1000), 80);
-        assert_eq!(affordable(&costs, 200, 200 * 2500), 200);
-        assert_eq!(affordable(&costs, 200, 200 * 9000), 200);
+        let one = [cost(1000, 0)];
+        let whole = pace.take(&one, 1000).1;
+        assert_eq!(pace.affordable(&one, 1000, whole), 1000);
+        let some = pace.affordable(&one, 1000, whole / 10.0);
+        assert!((90..=110).contains(&some), "{some}");
+        // More is not there: small tasks of a group leave their time to the large one.
+        let group = [cost(10, 0), cost(1000, 0)];
+        let items = pace.affordable(&group, 1000, whole / 10.0);
+        assert!(
+            pace.take(&group, items).1 <= whole / 10.0 * 1.001 && items >= 80,
+            "{items}"
+        );
+        // Generating takes a pass over the weights for every step of every portion.
+        let steps = pace.take(&[cost(1000, 256)], 1000).1 - pace.take(&[cost(1000, 0)], 1000).1;
+        let once = 256.0 * 2.0 * parameters(&decoder) as f64 / READING;
+        assert!(steps > 20.0 * once, "{steps} {once}");
     }
 }

@@ -34,8 +34,8 @@ pub struct FrontMatter {
     pub language: Vec<String>,
     /// `tags`.
     pub tags: Vec<String>,
-    /// What a reader must agree to before the Hub hands out files: `extra_gated_heading`, `extra_gated_prompt` and the names of
-    /// `extra_gated_fields`, one below the other. Empty where there is no gate.
+    /// What a reader must agree to before the Hub hands out files: all texts below `extra_gated_…`, one below the other. Empty
+    /// where there is no gate.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub gate: String,
 }

@@ -17,6 +17,9 @@ pub struct Evaluation {
     /// Examples before each question, by task, where the file says so.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub shots: BTreeMap<String, u64>,
+    /// The model that it is of, as the file or its folder says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 /// One score. What is not there is never zero.

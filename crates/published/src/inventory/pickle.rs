@@ -17,7 +17,7 @@ pub struct Pickle {
     pub weights: bool,
     /// Whether the checkpoint's weights are there as safetensors, too, so that nobody needs this file.
     pub beside_safetensors: bool,
-    /// `module.name` of everything it names beyond tensors, ascending; at most 64. What it names by something that is
+    /// `module.name` of everything it names beyond tensors, `module:a.b` where the name has dots; what runs code first, then ascending; at most 64. What it names by something that is
     /// no text in the file is `a name that is computed`.
     pub names: Vec<String>,
 }

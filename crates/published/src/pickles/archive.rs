@@ -35,11 +35,22 @@ fn number(bytes: &[u8], range: Range<usize>) -> Option<u64> {
     )
 }
 
-/// The entries that end in `.pkl`, unpacked, of at most `most` bytes each.
-pub(super) fn pickles(file: &Ranged<'_>, length: u64, most: u64) -> Result<Vec<Vec<u8>>, String> {
+/// The entries that end in `.pkl`, unpacked, of at most `most` bytes each, and why there may be more.
+pub(super) fn pickles(file: &Ranged<'_>, length: u64, most: u64) -> (Vec<Vec<u8>>, Option<String>) {
+    let mut pickles = Vec::new();
+    let problem = gather(file, length, most, &mut pickles).err();
+    (pickles, problem)
+}
+
+fn gather(
+    file: &Ranged<'_>,
+    length: u64,
+    most: u64,
+    pickles: &mut Vec<Vec<u8>>,
+) -> Result<(), String> {
     let read = |range: Range<u64>| file.stretch(range).map_err(|error| error.to_string());
     let directory = directory(&read, length)?;
-    let (mut at, mut pickles) = (0, Vec::new());
+    let mut at = 0;
     while directory
         .get(at..)
         .is_some_and(|rest| rest.starts_with(b"PK\x01\x02"))
@@ -94,7 +105,7 @@ pub(super) fn pickles(file: &Ranged<'_>, length: u64, most: u64) -> Result<Vec<V
     }
     match pickles.is_empty() {
         true => Err("is an archive without a pickle".into()),
-        false => Ok(pickles),
+        false => Ok(()),
     }
 }
 

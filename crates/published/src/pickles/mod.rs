@@ -4,15 +4,17 @@
 //! states are, too. Of each the names are read, within bounds, and nothing else: nothing is built or called.
 
 mod archive;
+mod kept;
 mod names;
+mod runs;
 
-use std::collections::BTreeSet;
-
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::headers::problem;
 use crate::inventory::{Checkpoint, Pickle, Problem};
 use crate::ranged::Ranged;
 use crate::store::{Store, StoredFile};
+
+use self::kept::Kept;
 
 /// Longest pickle that is looked into: some eighty times that of a 65B model's weights.
 const MOST_PICKLE: u64 = 16 << 20;
@@ -20,10 +22,6 @@ const MOST_PICKLE: u64 = 16 << 20;
 const MOST_STATE: u64 = 1 << 20;
 /// Read from the beginning of a file that is no archive; four times as much until it is enough.
 const FIRST: u64 = 256 << 10;
-/// Pickles at the beginning of a file of PyTorch before 1.6, one after the other; what other programs pickle is one.
-const PICKLES: usize = 5;
-/// Names that are kept of a file.
-const MOST_NAMES: usize = 64;
 /// Files of states and settings that are looked into; those of sharded optimizers are many.
 const MOST_STATES: usize = 128;
 /// Endings of files that Python and PyTorch pickle into.
@@ -59,12 +57,12 @@ impl Looks {
         let beside_safetensors = checkpoint.weights.iter().any(|file| safe(&file));
         let (mut pickles, mut problems) = (Vec::new(), Vec::new());
         for file in checkpoint.weights.iter().filter(|file| !safe(file)) {
-            match named(store, &file.path, MOST_PICKLE) {
-                Ok(names) => pickles.extend(pickle(file, true, names)),
-                // Headers say it of weights that are read.
-                Err(_) if !beside_safetensors => {}
-                Err(error) => problems.push(problem(&file.path, &error)),
+            let found = look(store, file, true, MOST_PICKLE);
+            // Headers say it of weights that are read and name nothing.
+            if found.0.is_some() || beside_safetensors {
+                problems.extend(found.1);
             }
+            pickles.extend(found.0);
         }
         let states = checkpoint.optimizer.iter().chain(&checkpoint.other);
         let (more, bad) = self.of_states(store, states);
@@ -94,22 +92,38 @@ impl Looks {
                 break;
             };
             self.left = left;
-            match named(store, &file.path, MOST_STATE) {
-                Ok(names) => pickles.extend(pickle(file, false, names)),
-                Err(error) => problems.push(problem(&file.path, &error)),
-            }
+            let (pickle, problem) = look(store, file, false, MOST_STATE);
+            pickles.extend(pickle);
+            problems.extend(problem);
         }
         (pickles, problems)
     }
 }
 
-fn pickle(file: &StoredFile, weights: bool, names: BTreeSet<String>) -> Option<Pickle> {
-    (!names.is_empty()).then(|| Pickle {
+/// What a file names beyond tensors, and why there may be more.
+fn look(
+    store: &dyn Store,
+    file: &StoredFile,
+    weights: bool,
+    most: u64,
+) -> (Option<Pickle>, Option<Problem>) {
+    let mut kept = Kept::default();
+    let unread = match named(store, &file.path, most, &mut kept) {
+        Ok(None) => kept.cut(),
+        Ok(unread) => unread,
+        Err(error) => return (None, Some(problem(&file.path, &error))),
+    };
+    let names = kept.names();
+    let pickle = (!names.is_empty()).then(|| Pickle {
         path: file.path.clone(),
         weights,
-        names: names.into_iter().collect(),
+        names,
         ..Pickle::default()
-    })
+    });
+    (
+        pickle,
+        unread.map(|reason| Problem::new(&file.path, reason)),
+    )
 }
 
 /// Whether a file that is not named as weights is a pickle by its name.
@@ -118,50 +132,36 @@ fn is_pickled(path: &str) -> bool {
     ENDINGS.iter().any(|end| path.ends_with(end))
 }
 
-/// What a file names beyond what tensors need.
+/// Keeps what a file names, and says why there may be more. What was named before a fault counts: a pickle acts as it
+/// is read.
 ///
 /// # Errors
-/// What is no pickle before it named anything; archives that are damaged; what reading fails with.
-fn named(store: &dyn Store, path: &str, most: u64) -> Result<BTreeSet<String>> {
+/// What reading fails with.
+fn named(store: &dyn Store, path: &str, most: u64, kept: &mut Kept) -> Result<Option<String>> {
     let ranged = Ranged::new(store, path)?;
     let length = store.file(path)?.bytes;
-    let fail = |problem: String| Error::Content {
-        path: path.into(),
-        problem,
-    };
-    let mut found = BTreeSet::new();
-    let mut keep = |names: names::Names| {
-        for name in names.all {
-            if found.len() < MOST_NAMES && !names::is_plain(&name) {
-                found.insert(name);
-            }
+    if ranged.stretch(0..length.min(4))? == b"PK\x03\x04" {
+        let (pickles, mut unread) = archive::pickles(&ranged, length, most);
+        for pickle in pickles {
+            let problem = names::one(&pickle, kept);
+            unread = unread.or(problem);
         }
-        names.problem.filter(|_| names.whole == 0)
-    };
-    let start = ranged.stretch(0..length.min(2))?;
-    let mut problems = Vec::new();
-    if start == b"PK" {
-        for pickle in archive::pickles(&ranged, length, most).map_err(fail)? {
-            problems.extend(keep(names::of(&pickle, 1)));
-        }
-    } else {
-        let mut ask = FIRST;
-        loop {
-            let names = names::of(&ranged.stretch(0..length.min(ask))?, PICKLES);
-            if names.whole == PICKLES || ask >= length.min(most) {
-                problems.extend(keep(names));
-                break;
-            }
-            ask *= 4;
-        }
-        if length > most && !problems.is_empty() {
-            problems = vec![format!(
-                "was looked into for {most} bytes, in which its pickle does not end"
-            )];
-        }
+        return Ok(unread);
     }
-    match problems.pop() {
-        Some(problem) if found.is_empty() => Err(fail(problem)),
-        _ => Ok(found),
+    let mut ask = FIRST;
+    loop {
+        let read = names::all(&ranged.stretch(0..length.min(ask))?, kept);
+        if read.tensors_follow || read.problem.is_none() && ask >= length {
+            return Ok(None);
+        }
+        if ask >= length.min(most) {
+            let beyond =
+                || format!("was looked into for {most} bytes, in which its pickle does not end");
+            return Ok(match length > most {
+                true => Some(beyond()),
+                false => read.problem,
+            });
+        }
+        ask *= 4;
     }
 }

@@ -1,47 +1,81 @@
 //! The names of a pickle: what it would import. Every operation of protocols 0 to 5 is followed as far as it moves
 //! texts about, because names may be put together on the stack and in the memo.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
+
+use crate::inventory::Pickle;
+
+use super::kept::Kept;
 
 /// Most objects on the stack and in the memo.
 const MOST_OBJECTS: usize = 1 << 20;
-/// Most different names, and characters of one.
-const MOST_NAMES: usize = 1 << 12;
-const MOST_TEXT: usize = 120;
+/// Most characters of one name.
+const MOST_TEXT: usize = 200;
 /// What stands for a name that is no text of the file.
-const COMPUTED: &str = "a name that is computed";
+pub(super) const COMPUTED: &str = "a name that is computed";
+/// What stands for a name that is longer than any.
+pub(super) const LONG: &str = "a name that is too long";
+/// Pickles at the beginning of a file of PyTorch before 1.6, before its tensors …
+const PICKLES: usize = 5;
+/// … the first of which is this number, in binary and in figures.
+const MAGIC: [&[u8]; 2] = [
+    b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19",
+    b"L119547037146038801333356",
+];
+/// What looks attributes up, and what reads a file of PyTorch that lies within a pickle.
+const LOOK_UP: [&str; 2] = ["builtins.getattr", "__builtin__.getattr"];
+const LOAD: &str = "torch.storage._load_from_bytes";
+/// Files within pickles within files: as deep as anybody goes.
+const DEEPEST: usize = 3;
 
-/// What was named, and what ended the reading early.
+/// How far pickles were followed.
 #[derive(Debug, Default)]
-pub(super) struct Names {
-    pub(super) all: BTreeSet<String>,
+pub(super) struct Read {
+    /// What ended the reading early.
     pub(super) problem: Option<String>,
-    /// Pickles that were followed to their end.
-    pub(super) whole: usize,
+    /// Whether only tensors come after what was read.
+    pub(super) tensors_follow: bool,
 }
 
-/// The names of the first `count` pickles of `bytes`. Those before a fault count: a pickle acts as it is read.
-pub(super) fn of(bytes: &[u8], count: usize) -> Names {
-    let mut machine = Machine {
-        bytes,
-        at: 0,
-        stack: Vec::new(),
-        memo: HashMap::new(),
-        names: BTreeSet::new(),
-    };
-    let mut whole = 0;
-    let problem = (0..count).find_map(|_| match machine.run() {
-        Ok(()) => {
-            whole += 1;
-            None
+/// Keeps the names of one pickle, and says why it was not followed to its end.
+pub(super) fn one(bytes: &[u8], kept: &mut Kept) -> Option<String> {
+    let mut machine = Machine::new(bytes, kept, 0);
+    let ended = machine.run();
+    not_whole(ended.err().or(machine.unread))
+}
+
+/// Keeps the names of all pickles of `bytes`, one after the other, up to tensors of PyTorch before 1.6.
+pub(super) fn all(bytes: &[u8], kept: &mut Kept) -> Read {
+    within(bytes, kept, 0)
+}
+
+fn not_whole(problem: Option<String>) -> Option<String> {
+    problem.map(|problem| format!("is no whole pickle: {problem}"))
+}
+
+fn within(bytes: &[u8], kept: &mut Kept, depth: usize) -> Read {
+    let mut machine = Machine::new(bytes, kept, depth);
+    let (mut whole, mut of_torch) = (0, false);
+    let mut ended = Ok(());
+    while ended.is_ok()
+        && !(of_torch && whole == PICKLES)
+        && (whole == 0 || machine.at < bytes.len())
+    {
+        ended = machine.run();
+        whole += usize::from(ended.is_ok());
+        if whole == 1 {
+            let first = &bytes[..machine.at];
+            // Before it comes little: which protocol, how long.
+            let is_in = |magic: &&[u8]| first.windows(magic.len()).any(|at| at == *magic);
+            of_torch = first.len() < 64 && MAGIC.iter().any(is_in);
         }
-        Err(problem) => Some(problem),
-    });
-    Names {
-        all: machine.names,
-        whole,
-        problem: problem.map(|problem| format!("is no whole pickle: {problem}")),
+    }
+    let tensors_follow = ended.is_ok() && of_torch && whole == PICKLES && machine.unread.is_none();
+    Read {
+        problem: not_whole(ended.err().or(machine.unread)),
+        tensors_follow,
     }
 }
 
@@ -106,27 +140,61 @@ pub(super) fn is_plain(name: &str) -> bool {
 enum Slot {
     Mark,
     Text(Rc<str>),
+    /// Where bytes lie.
+    Bytes(Range<usize>),
+    /// What was named, by `module.name`.
+    Named(Rc<str>),
+    /// What a class made that was named so.
+    Instance(Rc<str>),
+    /// One or two of them.
+    Tuple(Rc<[Slot]>),
     /// What a call made, which may be a text.
     Made,
     /// What is no text.
     Other,
 }
 
-struct Machine<'b> {
+struct Machine<'b, 'k> {
     bytes: &'b [u8],
     at: usize,
     stack: Vec<Slot>,
     memo: HashMap<u64, Slot>,
-    names: BTreeSet<String>,
+    kept: &'k mut Kept,
+    /// What a call would read that is not followed.
+    unread: Option<String>,
+    depth: usize,
+    /// Bytes of files within that may still be followed: each once.
+    left: usize,
 }
 
 type Result<T> = std::result::Result<T, String>;
 
-impl Machine<'_> {
+impl<'b, 'k> Machine<'b, 'k> {
+    fn new(bytes: &'b [u8], kept: &'k mut Kept, depth: usize) -> Self {
+        Self {
+            bytes,
+            at: 0,
+            stack: Vec::new(),
+            memo: HashMap::new(),
+            kept,
+            unread: None,
+            depth,
+            left: bytes.len(),
+        }
+    }
+
     /// Follows one pickle to its end.
     fn run(&mut self) -> Result<()> {
-        self.stack.clear();
+        let ended = self.follow();
+        // What is left was named, too, if the end is one.
+        for slot in std::mem::take(&mut self.stack) {
+            self.used(&slot);
+        }
         self.memo.clear();
+        ended
+    }
+
+    fn follow(&mut self) -> Result<()> {
         loop {
             let opcode = self.take(1)?[0];
             if opcode == b'.' {
@@ -137,10 +205,93 @@ impl Machine<'_> {
             if self.stack.len() > MOST_OBJECTS || self.memo.len() > MOST_OBJECTS {
                 return Err(format!("it has more than {MOST_OBJECTS} objects"));
             }
-            if self.names.len() > MOST_NAMES {
-                return Err(format!("it has more than {MOST_NAMES} names"));
+        }
+    }
+
+    /// Takes note of what is used in another way than is followed.
+    fn used(&mut self, slot: &Slot) {
+        if let Slot::Named(name) = slot {
+            if LOOK_UP.contains(&&**name) {
+                self.kept.insert(name.to_string());
+            } else if &**name == LOAD {
+                self.unread = Some("it loads what is not looked into".into());
             }
         }
+    }
+
+    /// A call: of a class, of what looks a literal name up in a class or in what it made, of what reads bytes of the file.
+    fn call(&mut self) -> Result<()> {
+        let too_few = "it takes more than there is";
+        let given = self.stack.pop().ok_or(too_few)?;
+        let called = self.stack.pop().ok_or(too_few)?;
+        let given: &[Slot] = match &given {
+            Slot::Tuple(given) => given,
+            other => {
+                self.used(other);
+                &[]
+            }
+        };
+        let Slot::Named(name) = &called else {
+            self.stack.push(Slot::Made);
+            return Ok(());
+        };
+        let made = match given {
+            [Slot::Named(of), Slot::Text(attribute)]
+                if LOOK_UP.contains(&&**name) && Pickle::is_class(of) && is_own(attribute) =>
+            {
+                Slot::Named(self.keep_looked_up(of, attribute))
+            }
+            [Slot::Instance(of), Slot::Text(attribute)]
+                if LOOK_UP.contains(&&**name) && is_own(attribute) =>
+            {
+                self.keep_looked_up(of, attribute);
+                Slot::Made
+            }
+            [Slot::Bytes(range)]
+                if &**name == LOAD && self.depth < DEEPEST && range.len() <= self.left =>
+            {
+                self.left -= range.len();
+                let bytes = &self.bytes[range.clone()];
+                let read = within(bytes, self.kept, self.depth + 1);
+                self.unread = self.unread.take().or(read.problem);
+                Slot::Other
+            }
+            _ => {
+                self.used(&called);
+                match Pickle::is_class(name) {
+                    true => Slot::Instance(name.clone()),
+                    false => Slot::Made,
+                }
+            }
+        };
+        self.stack.push(made);
+        Ok(())
+    }
+
+    fn keep_looked_up(&mut self, of: &str, attribute: &str) -> Rc<str> {
+        let (module, class) = Pickle::parts(of);
+        let whole = whole(module, &format!("{class}.{attribute}"));
+        self.kept.insert(whole.clone());
+        whole.into()
+    }
+
+    /// Ends a tuple.
+    fn tuple(&mut self, count: usize) -> Result<()> {
+        let start = self.stack.len().checked_sub(count);
+        let items: Vec<Slot> = self
+            .stack
+            .drain(start.ok_or("it takes more than there is")?..)
+            .collect();
+        for item in &items {
+            self.used(item);
+        }
+        // Tuples of tuples are no arguments that are followed.
+        let flat = !items.iter().any(|item| matches!(item, Slot::Tuple(_)));
+        self.stack.push(match (1..=2).contains(&count) && flat {
+            true => Slot::Tuple(items.into()),
+            false => Slot::Other,
+        });
+        Ok(())
     }
 
     fn step(&mut self, opcode: u8) -> Result<()> {
@@ -160,9 +311,11 @@ impl Machine<'_> {
                 self.line()?;
                 self.push();
             }
-            0x8a | b'C' => self.counted(1)?,
-            0x8b | b'B' => self.counted(4)?,
-            0x8e | 0x96 => self.counted(8)?,
+            0x8a => self.counted(1).map(drop)?,
+            0x8b => self.counted(4).map(drop)?,
+            b'C' => self.data(1)?,
+            b'B' => self.data(4)?,
+            0x8e | 0x96 => self.data(8)?,
             b'U' | 0x8c => self.text(1)?,
             b'T' | b'X' => self.text(4)?,
             0x8d => self.text(8)?,
@@ -186,44 +339,54 @@ impl Machine<'_> {
             b's' => self.pop(2)?,
             b'e' | b'u' | 0x90 => self.pop_to_mark()?,
             // TUPLE, LIST, DICT, FROZENSET.
-            b't' | b'l' | b'd' | 0x91 => {
+            b't' => {
+                let is_mark = |slot: &Slot| matches!(slot, Slot::Mark);
+                let mark = self.stack.iter().rposition(is_mark);
+                let mark = mark.ok_or("a mark is missing")?;
+                self.tuple(self.stack.len() - mark - 1)?;
+                let tuple = self.stack.pop();
+                self.stack.truncate(mark);
+                self.stack.extend(tuple);
+            }
+            b'l' | b'd' | 0x91 => {
                 self.pop_to_mark()?;
                 self.push();
             }
-            0x85..=0x87 => {
-                self.pop(usize::from(opcode - 0x84))?;
-                self.push();
-            }
+            0x85..=0x87 => self.tuple(usize::from(opcode - 0x84))?,
             // OBJ, BINPERSID, REDUCE, NEWOBJ, NEWOBJ_EX.
             b'o' => {
                 self.pop_to_mark()?;
                 self.stack.push(Slot::Made);
             }
             b'Q' => self.made_of(1)?,
-            b'R' | 0x81 => self.made_of(2)?,
+            b'R' | 0x81 => self.call()?,
             0x92 => self.made_of(3)?,
             // GLOBAL, INST.
             b'c' | b'i' => {
                 let (module, name) = (self.line()?, self.line()?);
-                self.name(&module, &name)?;
+                let named = self.name(&module, &name)?;
                 if opcode == b'i' {
+                    self.used(&named);
                     self.pop_to_mark()?;
+                    self.stack.push(Slot::Made);
+                } else {
+                    self.stack.push(named);
                 }
-                self.stack.push(Slot::Made);
             }
             // STACK_GLOBAL. Python refuses what is no text.
             0x93 => {
                 let (name, module) = (self.stack.pop(), self.stack.pop());
-                match (module, name) {
+                let named = match (module, name) {
                     (Some(Slot::Text(module)), Some(Slot::Text(name))) => {
-                        self.name(&module, &name)?;
+                        self.name(&module, &name)?
                     }
-                    (Some(Slot::Made | Slot::Text(_)), Some(Slot::Made | Slot::Text(_))) => {
-                        self.names.insert(COMPUTED.into());
+                    (Some(module), Some(name)) if may_be_text(&module) && may_be_text(&name) => {
+                        self.kept.insert(COMPUTED.into());
+                        Slot::Made
                     }
                     _ => return Err("it names something by what is no text".into()),
-                }
-                self.stack.push(Slot::Made);
+                };
+                self.stack.push(named);
             }
             // EXT1, EXT2, EXT4: numbers of a registry that is empty unless a program fills it.
             0x82..=0x84 => return Err("it names something by a number".into()),
@@ -246,15 +409,16 @@ impl Machine<'_> {
         Ok(())
     }
 
-    fn name(&mut self, module: &str, name: &str) -> Result<()> {
-        let whole = format!("{module}.{name}");
-        let shown = whole.chars().take(MOST_TEXT);
-        self.names
-            .insert(shown.flat_map(char::escape_debug).collect());
+    fn name(&mut self, module: &str, name: &str) -> Result<Slot> {
+        let whole = whole(module, name);
+        // What looks up or loads is kept where it is used in a way that is not followed.
+        if !LOOK_UP.contains(&&*whole) {
+            self.kept.insert(whole.clone());
+        }
         // Arrays that joblib puts between the operations would be read as such.
         match name == "NumpyArrayWrapper" {
             true => Err("it goes on with arrays of joblib's".into()),
-            false => Ok(()),
+            false => Ok(Slot::Named(whole.into())),
         }
     }
 
@@ -273,10 +437,20 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// An object of as many bytes as a number of `width` bytes says.
-    fn counted(&mut self, width: usize) -> Result<()> {
+    /// An object of as many bytes as a number of `width` bytes says, and where they begin.
+    fn counted(&mut self, width: usize) -> Result<usize> {
         let count = self.number(width)?;
-        self.skipped(usize::try_from(count).map_err(|_| "it is too long")?)
+        let start = self.at;
+        self.skipped(usize::try_from(count).map_err(|_| "it is too long")?)?;
+        Ok(start)
+    }
+
+    fn data(&mut self, width: usize) -> Result<()> {
+        let start = self.counted(width)?;
+        if let Some(top) = self.stack.last_mut() {
+            *top = Slot::Bytes(start..self.at);
+        }
+        Ok(())
     }
 
     fn text(&mut self, width: usize) -> Result<()> {
@@ -290,16 +464,23 @@ impl Machine<'_> {
 
     fn pop(&mut self, count: usize) -> Result<()> {
         let left = self.stack.len().checked_sub(count);
-        self.stack
-            .truncate(left.ok_or("it takes more than there is")?);
+        self.shorten(left.ok_or("it takes more than there is")?);
         Ok(())
     }
 
     fn pop_to_mark(&mut self) -> Result<()> {
         let is_mark = |slot: &Slot| matches!(slot, Slot::Mark);
         let mark = self.stack.iter().rposition(is_mark);
-        self.stack.truncate(mark.ok_or("a mark is missing")?);
+        self.shorten(mark.ok_or("a mark is missing")?);
         Ok(())
+    }
+
+    fn shorten(&mut self, left: usize) {
+        while self.stack.len() > left {
+            if let Some(slot) = self.stack.pop() {
+                self.used(&slot);
+            }
+        }
     }
 
     fn made_of(&mut self, count: usize) -> Result<()> {
@@ -348,12 +529,36 @@ impl Machine<'_> {
     }
 }
 
+/// A name as it is kept: `module.name`, or `module:name` where the name leads on.
+fn whole(module: &str, name: &str) -> String {
+    let between = if name.contains('.') { ':' } else { '.' };
+    let whole = format!("{module}{between}{name}");
+    match whole.chars().count() > MOST_TEXT {
+        true => LONG.into(),
+        false => whole.chars().flat_map(char::escape_debug).collect(),
+    }
+}
+
+/// Whether an attribute is one that classes have of their own, which leads nowhere else.
+fn is_own(attribute: &str) -> bool {
+    !attribute.starts_with("__") && !attribute.contains('.')
+}
+
+fn may_be_text(slot: &Slot) -> bool {
+    matches!(
+        slot,
+        Slot::Made | Slot::Text(_) | Slot::Named(_) | Slot::Instance(_)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn all(bytes: &[u8]) -> Vec<String> {
-        of(bytes, 1).all.into_iter().collect()
+    fn names(bytes: &[u8]) -> (Vec<String>, Option<String>) {
+        let mut kept = Kept::default();
+        let problem = all(bytes, &mut kept).problem;
+        (kept.names(), problem)
     }
 
     #[test]
@@ -372,14 +577,14 @@ mod tests {
             b"cos\nsystem\n(S'ls'\ntR\xff",
         ];
         for bytes in cases {
-            assert_eq!(all(bytes), ["os.system"], "{:?}", of(bytes, 1));
+            assert_eq!(names(bytes).0, ["os.system"], "{:?}", names(bytes));
         }
         // Put together as it is read.
         for bytes in [
             &b"V\\u006fs\nVsystem\n\x93."[..],
             b"cbuiltins\nstr\n(S'os'\ntRVsystem\n\x93.",
         ] {
-            assert!(all(bytes).contains(&COMPUTED.to_owned()), "{bytes:?}");
+            assert!(names(bytes).0.contains(&COMPUTED.to_owned()), "{bytes:?}");
         }
         for bytes in [
             &b"\x82\x01."[..],
@@ -387,12 +592,77 @@ mod tests {
             b"NN\x93.",
             b"K\x01K\x02\x93.",
         ] {
-            let found = of(bytes, 1);
-            assert!(found.all.is_empty() && found.problem.is_some(), "{found:?}");
+            let found = names(bytes);
+            assert!(found.0.is_empty() && found.1.is_some(), "{found:?}");
         }
-        // In whichever of the pickles of one file.
-        let later = of(b"\x80\x03K\x01.\x80\x03}.cos\nsystem\n(tR.", 5);
-        assert_eq!((later.all.len(), later.whole), (1, 3));
+        // In whichever of the pickles of one file, and whatever the ones before named.
+        let later = b"\x80\x03K\x01.\x80\x03}.N.N.N.cos\nsystem\n(tR.";
+        assert_eq!(names(later), (vec!["os.system".to_owned()], None));
+        let (before, problem) = names(b"ca.b\nC\n.cos\nsystem\n\xff");
+        assert_eq!(before, ["a.b.C", "os.system"]);
+        assert!(problem.is_some());
+    }
+
+    #[test]
+    fn attack_harmless_names_that_hide_one_that_runs() {
+        for many in [70, 10_000] {
+            let harmless: String = (0..many).map(|i| format!("ca\nb{i}\n0")).collect();
+            let mut kept = Kept::default();
+            let bytes = format!("{harmless}cposix\nsystem\n(tR.");
+            assert_eq!(all(bytes.as_bytes(), &mut kept).problem, None);
+            assert!(kept.cut().is_some_and(|why| why.contains("more than 64")));
+            let names = kept.names();
+            assert!(names.contains(&"posix.system".to_owned()), "{names:?}");
+            assert!(names.len() == 64 && names.is_sorted());
+        }
+        let long = format!("c{}\nC.os.system\n.", "a".repeat(300));
+        assert_eq!(names(long.as_bytes()).0, [LONG]);
+    }
+
+    #[test]
+    fn literal_names_are_looked_up_in_classes_only() {
+        let inner = "__main__.Outer __main__:Outer.Inner";
+        let step = "__main__.Outer __main__:Outer.step";
+        let other = "__builtin__.getattr __main__.Outer";
+        let cases: [(&[u8], &str); 7] = [
+            // A nested class, as protocols 2 and 0 have it; a method of what a class made.
+            (b"h\x02X\x05\0\0\0Inner\x86R.", inner),
+            (b"(h\x02X\x05\0\0\0InnertR.", inner),
+            (b"h\x02)\x81}bX\x04\0\0\0step\x86R.", step),
+            // What leads out of the class, or is looked up otherwise.
+            (b"h\x02X\x08\0\0\0__init__\x86R.", other),
+            (b"NX\x04\0\0\0step\x86R.", other),
+            (b"h\x02h\x02\x86R.", other),
+            (b"h\x01\x85.", other),
+        ];
+        let begin = b"\x80\x02c__main__\nOuter\nq\x020c__builtin__\ngetattr\nq\x01";
+        for (call, expected) in cases {
+            let found = names(&[&begin[..], call].concat()).0;
+            assert_eq!(found.join(" "), expected, "{}", call.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn attack_a_file_within_a_pickle() {
+        let load = b"\x80\x04ctorch.storage\n_load_from_bytes\n";
+        let inner = b"cos\nsystem\n(tR.";
+        let around = |inner: &[u8]| {
+            let length = [inner.len() as u8];
+            [&load[..], b"C", &length, inner, b"\x85R."].concat()
+        };
+        let (found, problem) = names(&around(inner));
+        assert_eq!(found, ["os.system", LOAD]);
+        assert_eq!(problem, None);
+        let (found, _) = names(&around(&around(inner)));
+        assert!(found.contains(&"os.system".to_owned()));
+        // What is not looked into is said.
+        let other = [&load[..], b"c_codecs\nencode\n)R\x85R."].concat();
+        assert!(
+            names(&other)
+                .1
+                .is_some_and(|why| why.contains("not looked into"))
+        );
+        assert!(names(&around(b"PK\x03\x04")).1.is_some());
     }
 
     #[test]
@@ -407,13 +677,11 @@ mod tests {
             (b"\xfe.", "no operation"),
         ];
         for (bytes, expected) in cases {
-            let problem = of(bytes, 1).problem.unwrap();
+            let problem = names(bytes).1.unwrap();
             assert!(problem.contains(expected), "{problem}");
         }
         let many = [b"N".repeat(MOST_OBJECTS + 2), b".".to_vec()].concat();
-        assert!(of(&many, 1).problem.unwrap().contains("objects"));
-        let names: String = (0..MOST_NAMES + 2).map(|i| format!("ca\nb{i}\n")).collect();
-        assert!(of(names.as_bytes(), 1).problem.unwrap().contains("names"));
+        assert!(names(&many).1.unwrap().contains("objects"));
     }
 
     #[test]

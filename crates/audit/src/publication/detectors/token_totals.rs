@@ -68,6 +68,79 @@ const PART: &[&str] = &[
     "tokenナイザ",
     "tokenizer",
 ];
+/// Words of a line that speaks of another model.
+const OTHERS: &[&str] = &["sibling", "predecessor", "兄弟モデル", "前モデル"];
+/// Families that cards compare themselves with, unless the card's title says that it is of one.
+const FAMILIES: &[&str] = &[
+    "mistral", "mixtral", "qwen", "gemma", "falcon", "olmo", "pythia", "deepseek", "gpt-", "bloom",
+];
+/// Words of a line that counts what may be less than all that was trained on: a language, a source, a checkpoint.
+const LESS: &[&str] = &[
+    "unique",
+    "repeated",
+    "dedup",
+    "this checkpoint",
+    "checkpoint was",
+    "checkpoint is",
+    "of that total",
+    "of which",
+    "of these",
+    "of those",
+    "code tokens",
+    "重複",
+    "うち",
+];
+/// Languages, whose texts are a part where the line does not speak of a model for them.
+const LANGUAGES: &[&str] = &[
+    "japanese",
+    "english",
+    "chinese",
+    "korean",
+    "日本語",
+    "英語",
+    "中国語",
+    "韓国語",
+    "コード",
+];
+/// What `tokens of` is followed by where it is no source that is named.
+const ANY_TEXT: &[&str] = &["text", "data", "training", "pretraining", "pre-training"];
+/// Words before "trained on" where a sentence is about the card's own model.
+const OWN: &[&str] = &[
+    "it",
+    "was",
+    "were",
+    "is",
+    "has",
+    "been",
+    "this",
+    "the",
+    "our",
+    "we",
+    "model",
+    "in",
+    "all",
+    "a",
+    "total",
+    "and",
+    "pre",
+    "of",
+    "decoder",
+    "transformer",
+    "language",
+    "parameter",
+    "parameters",
+];
+/// Words of a heading of a table that counts a data set's tokens, not a training's.
+const OF_DATA: &[&str] = &[
+    "dataset",
+    "data set",
+    "corpus",
+    "corpora",
+    "statistics",
+    "データセット",
+    "コーパス",
+    "統計",
+];
 /// Words of a clause that counts something else than a training.
 const ELSE: &[&str] = &[
     "context",
@@ -131,6 +204,8 @@ const LABELS: &[&str] = &[
     "訓練token数",
     "総token数",
 ];
+/// Statements that are held against each other.
+const MOST_STATEMENTS: usize = 256;
 /// A batch of another size than steps and tokens say, beyond this, is another batch.
 const TOLERANCE: f64 = 0.02;
 /// How far a count may lie from the line through its neighbours, as part of what they are apart: a batch that doubles
@@ -142,6 +217,10 @@ struct Statement {
     card: String,
     line: usize,
     tokens: Tokens,
+    /// Whether it may count less than all that the model was trained on.
+    less: bool,
+    /// Whether it is plainly of this model's whole training: a row of a table, or a sentence about the model.
+    plain: bool,
     /// Sizes of models that the line names: `7b`. Cards of families state a total for each.
     sizes: BTreeSet<String>,
 }
@@ -149,12 +228,23 @@ struct Statement {
 fn statements(of: &Subject<'_>) -> Vec<Statement> {
     let mut found = Vec::new();
     for card in &of.inventory.cards {
+        let title = title(card);
         for (number, line) in lines_of(card) {
+            let family = |name: &&str| line.contains(*name) && !title.contains(*name);
+            if OTHERS.iter().any(|word| line.contains(word)) || FAMILIES.iter().any(family) {
+                continue;
+            }
+            if found.len() == MOST_STATEMENTS {
+                return found;
+            }
             if let Some(tokens) = total(&line) {
+                let less = counts_less(&line);
                 found.push(Statement {
                     card: card.path.clone(),
                     line: number,
                     tokens,
+                    less,
+                    plain: !less && is_own(&line, &title),
                     sizes: model_sizes(&line),
                 });
             }
@@ -163,17 +253,67 @@ fn statements(of: &Subject<'_>) -> Vec<Statement> {
     found
 }
 
+/// The first heading of a card.
+fn title(card: &Card) -> String {
+    let mut lines = card.text.lines();
+    plain(
+        lines
+            .find(|line| line.starts_with("# "))
+            .unwrap_or_default(),
+    )
+}
+
+/// Whether a line that counts tokens may count a part of them: of a language, of a source that is named.
+fn counts_less(line: &str) -> bool {
+    let of_source = ["tokens of ", "tokens from ", "token of ", "token from "]
+        .iter()
+        .filter_map(|of| line.split_once(of))
+        .any(|(_, source)| {
+            let source = source.trim_start_matches("the ");
+            !ANY_TEXT.iter().any(|text| source.starts_with(text))
+        });
+    let has = |words: &[&str]| words.iter().any(|word| line.contains(word));
+    of_source || has(LESS) || has(LANGUAGES) && !has(&["model", "モデル"])
+}
+
+/// Whether a row, or a sentence whose subject is the card's own model.
+fn is_own(line: &str, title: &str) -> bool {
+    if line.trim_start().starts_with('|') {
+        return true;
+    }
+    if !line.is_ascii() && ["学習", "訓練"].iter().any(|word| line.contains(word)) {
+        let line = line.trim_start_matches(['-', '*', ' ']);
+        let subjects = ["本モデル", "このモデル", "事前学習", "学習", "訓練", "合計"];
+        return subjects.iter().any(|subject| line.starts_with(subject));
+    }
+    line.split(". ")
+        .filter(|sentence| sentence.contains("token"))
+        .all(|sentence| {
+            let starts = TOTAL.iter().filter_map(|word| sentence.find(word));
+            let subject = &sentence[..starts.min().unwrap_or_default()];
+            let mut words = subject
+                .split(|c: char| !c.is_alphanumeric())
+                .filter(|word| !word.is_empty());
+            words.all(|word| {
+                let size = word.starts_with(|c: char| c.is_ascii_digit());
+                size || OWN.contains(&word) || title.split(' ').any(|named| named == word)
+            })
+        })
+}
+
 /// Lines of a card in plain spelling, from 1, without those under a heading that is about something else.
 fn lines_of(card: &Card) -> impl Iterator<Item = (usize, String)> {
-    let (mut elsewhere, mut in_code) = (false, false);
+    let (mut elsewhere, mut of_data, mut in_code) = (false, false, false);
     let lines = card.text.lines().enumerate();
     lines.filter_map(move |(at, line)| {
         let line = plain(line);
         in_code ^= line.trim_start().starts_with("```");
         if line.starts_with('#') && !in_code {
             elsewhere = PART.iter().chain(ELSE).any(|word| line.contains(word));
+            of_data = OF_DATA.iter().any(|word| line.contains(word));
         }
-        (!elsewhere).then_some((at + 1, line))
+        let row = line.trim_start().starts_with('|');
+        (!(elsewhere || of_data && row)).then_some((at + 1, line))
     })
 }
 
@@ -275,6 +415,35 @@ fn factors(of: &Subject<'_>) -> Option<[u64; 3]> {
     ])
 }
 
+/// Path, tokens and their factors of a card with a table that states them all, written out, as exports of this program
+/// do. They are of one count: no rounding makes them differ, and no prose beside explains it.
+fn own_table(card: &Card) -> Option<(String, u64, [u64; 3])> {
+    let wanted = [
+        "updates",
+        "sequences a batch",
+        "tokens a sequence",
+        "tokens",
+    ];
+    let mut found = [None; 4];
+    let mut last = 0;
+    for (number, line) in lines_of(card) {
+        let Some((label, value)) = row(&line) else {
+            continue;
+        };
+        if number != last + 1 {
+            found = [None; 4];
+        }
+        last = number;
+        if let Some(place) = wanted.iter().position(|one| *one == label) {
+            found[place] = value.replace(',', "").parse().ok();
+        }
+        if let [Some(updates), Some(sequences), Some(tokens), Some(all)] = found {
+            return Some((card.path.clone(), all, [updates, sequences, tokens]));
+        }
+    }
+    None
+}
+
 /// Sequences a step, as cards say it.
 fn batch(of: &Subject<'_>) -> Option<u64> {
     let not = [
@@ -348,15 +517,29 @@ pub fn detect(of: &Subject<'_>) -> Vec<Finding> {
     let statements = statements(of);
     let sizes: BTreeSet<&String> = statements.iter().flat_map(|one| &one.sizes).collect();
     let mut findings = Vec::new();
-    for (i, one) in statements.iter().enumerate() {
-        let Some(other) = statements[..i]
-            .iter()
-            .find(|other| comparable(one, other, &sizes) && !other.tokens.agrees(&one.tokens))
-        else {
-            continue;
+    let differ = |one: &Statement, other: &Statement| {
+        let (few, many) = match one.tokens.tokens < other.tokens.tokens {
+            true => (one, other),
+            false => (other, one),
+        };
+        comparable(one, other, &sizes) && !few.less && !few.tokens.agrees(&many.tokens)
+    };
+    let pairs = statements.iter().enumerate().flat_map(|(i, one)| {
+        let before = statements[..i].iter();
+        before.map(move |other| (one, other))
+    });
+    let differing: Vec<_> = pairs.filter(|(one, other)| differ(one, other)).collect();
+    let surely = differing
+        .iter()
+        .find(|(one, other)| one.plain && other.plain);
+    if let Some((one, other)) = surely.or(differing.first()) {
+        // Of what prose counts, a sentence about something else is easily taken for one about the model.
+        let severity = match surely {
+            Some(_) => Severity::Contradiction,
+            None => Severity::Doubt,
         };
         findings.push(
-            about(Severity::Contradiction, &one.card, "totals_differ")
+            about(severity, &one.card, "totals_differ")
                 .with("stated", one.tokens.tokens)
                 .with("other", other.tokens.tokens)
                 .with("line", one.line)
@@ -364,9 +547,24 @@ pub fn detect(of: &Subject<'_>) -> Vec<Finding> {
                 .on(evidence::file(&one.card, None, "cards"))
                 .on(evidence::file(&other.card, None, "cards")),
         );
-        break;
     }
-    if let Some([updates, sequences, tokens]) = factors(of)
+    let own = of.inventory.cards.iter().find_map(own_table);
+    if let Some((card, said, [updates, sequences, tokens])) = &own {
+        let product = u128::from(*updates) * u128::from(*sequences);
+        let product = product.checked_mul(u128::from(*tokens));
+        if product != Some(u128::from(*said)) {
+            let product = *updates as f64 * *sequences as f64 * *tokens as f64;
+            findings.push(
+                about(Severity::Contradiction, card, "product_differs")
+                    .with("stated", *said as f64)
+                    .with("product", product)
+                    .with("steps", *updates)
+                    .on(evidence::file(card, None, "cards")),
+            );
+        }
+    }
+    if own.is_none()
+        && let Some([updates, sequences, tokens]) = factors(of)
         && let Some(first) = statements.first()
     {
         let product = updates as f64 * sequences as f64 * tokens as f64;

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use glasswork_licence::{
-    IntendedUse, Language, Reading, Subject, notice, obligations, questions, questions_eu,
-    questions_japan,
+    IntendedUse, Language, Reading, Subject, obligations, questions, questions_eu, questions_japan,
 };
 use glasswork_published::Inventory;
 
-use super::{Licences, Read, attributions, name, nobody_says, read};
+use super::{Licences, Read, name, nobody_says, notice_of, read};
 
 impl Licences {
     /// The files for lawyers, name and text: `obligations.md`, `NOTICE`, `questions-japan.md`, `questions-eu.md`. `facts` are
@@ -44,10 +43,10 @@ impl Licences {
         subjects.extend(sources.map(|(name, reading)| (Subject::Source(name), reading)));
         let sheet = obligations(model, &subjects, &conflicts, intended, language);
         let first = subjects.first().map(|(_, reading)| reading.clone());
-        let named = first.map(|reading| attributions(inventory, &reading, &statements));
+        let notice = first.map(|reading| notice_of(inventory, &reading, &statements));
         vec![
             ("obligations.md", sheet),
-            ("NOTICE", notice(model, &named.unwrap_or_default())),
+            ("NOTICE", notice.unwrap_or_default()),
             (
                 "questions-japan.md",
                 questions(questions_japan(), facts, language),
@@ -111,6 +110,7 @@ mod tests {
         ] {
             assert!(sheet.contains(needle), "{needle}\n{sheet}");
         }
+        assert!(sheet.contains("taken from this program's list of names; not stated here"));
         assert!(!sheet.contains("| contradiction |") && !sheet.contains("Unknown is not"));
         let notice = &made["NOTICE"];
         assert!(notice.contains("Llama 2 is licensed under the LLAMA 2 Community License"));

@@ -6,7 +6,7 @@ use crate::args::{AuditArgs, Lang};
 use crate::code;
 use crate::commands::create_folder;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, one_line};
 use glasswork_audit::measured::Measurements;
 use glasswork_audit::publication::{Licences, Severity, usual_use};
 use glasswork_audit::{Criteria, Verdict};
@@ -47,7 +47,7 @@ pub(in crate::commands) fn run(
         output.note(&format!("files for lawyers in {}", directory.display()));
     }
     for (reference, why) in &seen.references.unasked {
-        output.note(&format!("not asked for: {reference}: {why}"));
+        output.note(&one_line(&format!("not asked for: {reference}: {why}")));
     }
     output.result(&assessment, || text::assessment(&assessment));
     let refused = assessment.decision.verdict == Verdict::DoNotAdopt;

@@ -1,6 +1,6 @@
 //! What was measured, in lines.
 
-use crate::output::{bytes, grouped};
+use crate::output::{bytes, grouped, one_line};
 use glasswork_audit::measured::{Agreement, Benchmark, BenchmarkScore, Measurements};
 use glasswork_poc::Done;
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ fn unscored(all: &[Benchmark]) -> BTreeMap<&str, Vec<String>> {
 
 /// A task's score in a line; nothing where there is none.
 fn benchmark(one: &Benchmark) -> String {
-    let mut text = format!("{}: {}", one.checkpoint, one.task);
+    let mut text = one_line(&format!("{}: {}", one.checkpoint, one.task));
     match &one.score {
         BenchmarkScore::Scored { value, interval } => {
             text.push_str(&format!(" {} {value:.4}", one.metric));
@@ -46,7 +46,11 @@ fn benchmark(one: &Benchmark) -> String {
         BenchmarkScore::Missing { .. } | BenchmarkScore::Failed { .. } => return String::new(),
     }
     if let Some(published) = one.published {
-        text.push_str(&format!("; published {published:.4}"));
+        // Whatever a file may state.
+        match published.abs() < 1e9 {
+            true => text.push_str(&format!("; published {published:.4}")),
+            false => text.push_str(&format!("; published {published:e}")),
+        }
     }
     if let Some(agreement) = one.agreement {
         text.push_str(&format!(": {}", word(agreement)));
@@ -99,7 +103,8 @@ pub(super) fn learnt(measured: &Measurements, done: &[Done]) -> String {
         text.push_str(&benchmark(one));
     }
     for (reason, tasks) in unscored(&measured.benchmarks) {
-        text.push_str(&format!("not scored: {}: {reason}\n", tasks.join(", ")));
+        let line = one_line(&format!("not scored: {}: {reason}", tasks.join(", ")));
+        text.push_str(&format!("{line}\n"));
     }
     if let Some(own) = &measured.own_documents {
         let number = |value: Option<f64>| {

@@ -8,10 +8,10 @@ use crate::failure::Failure;
 use crate::output::{Output, bytes, duration, grouped};
 use crate::progress::Tokens;
 use crate::{code, machine};
-use glasswork_audit::measured::{Agreement, LoggedLoss, Measurements};
+use glasswork_audit::measured::{Agreement, Benchmark, LoggedLoss, Measurements};
 use glasswork_audit::publication::Assessment;
 use glasswork_audit::{Criteria, Verdict};
-use glasswork_eval::harness::{TaskFiles, own_tasks};
+use glasswork_eval::harness::{Datasets, TaskFiles, own_tasks};
 use glasswork_page::{Comparison, decision};
 use glasswork_poc::{Done, Facts, Item, Plan, Poc, Prices, Progress, Tasks, What};
 use glasswork_published::{Place, Publication};
@@ -68,7 +68,25 @@ pub(in crate::commands) fn run(
         Some(folder) => TaskFiles::open(folder)?.or(own_tasks()),
         None => own_tasks(),
     };
-    let sets = datasets(&args.door, offline, args.task_data.as_deref())?;
+    if let Some(name) = args
+        .tasks
+        .iter()
+        .find(|name| !files.names().any(|known| known == *name))
+    {
+        let known: Vec<&str> = files.names().collect();
+        return Err(Failure::usage(
+            format!("there is no task {name}"),
+            &format!(
+                "known are {}; task files of your own are given with --include",
+                known.join(", ")
+            ),
+        ));
+    }
+    // Who asks for no task needs no Hub.
+    let sets = datasets(&args.door, offline, args.task_data.as_deref()).unwrap_or_else(|failure| {
+        output.note(&format!("data sets of tasks cannot be fetched: {failure}"));
+        Datasets::default()
+    });
     let poc = Poc {
         model: &model,
         data,
@@ -146,8 +164,11 @@ pub(in crate::commands) fn run(
         )
     });
     let differs = |one: &LoggedLoss| one.agreement == Agreement::Differs;
+    let scored_otherwise = |one: &Benchmark| one.agreement == Some(Agreement::Differs);
+    let contradicted = measured.logged_loss.iter().any(differs)
+        || measured.benchmarks.iter().any(scored_otherwise);
     let refused = assessment.decision.verdict == Verdict::DoNotAdopt;
-    Ok(if refused || measured.logged_loss.iter().any(differs) {
+    Ok(if refused || contradicted {
         ExitCode::from(crate::MISMATCH)
     } else {
         ExitCode::SUCCESS

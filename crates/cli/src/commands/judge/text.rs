@@ -1,6 +1,6 @@
 //! An assessment in the terminal.
 
-use crate::output::{bytes, grouped};
+use crate::output::{bytes, grouped, one_line};
 use glasswork_audit::publication::{Assessment, ComponentState, Finding, OpennessClass, Severity};
 use glasswork_audit::{CriterionVerdict, Decision, Param, Params, Verdict};
 use std::fmt::Write;
@@ -15,7 +15,7 @@ pub(super) fn assessment(one: &Assessment) -> String {
         "model        {}\n\
          read         {} files known ({}), {} requests, {} fetched; weights of {} checkpoints sampled\n\
          openness     {}\n",
-        one.place,
+        one_line(&one.place),
         grouped(checked.files),
         bytes(checked.listed_bytes),
         grouped(checked.requests),
@@ -37,7 +37,7 @@ pub(super) fn assessment(one: &Assessment) -> String {
     for unread in checked.unread.iter().take(LISTED) {
         line(
             &mut text,
-            &format!("not read     {}: {}", unread.path, unread.why),
+            &one_line(&format!("not read     {}: {}", unread.path, unread.why)),
         );
     }
     for finding in one.findings.iter().take(LISTED) {
@@ -94,8 +94,8 @@ fn described(finding: &Finding) -> String {
     let reason = finding.reason.replace('_', " ");
     let mut text = format!(
         "{weight:<13} {}: {reason}{}\n",
-        finding.subject,
-        values(&finding.params)
+        one_line(&finding.subject),
+        one_line(&values(&finding.params))
     );
     if let Some(ask) = &finding.ask {
         line(
@@ -145,7 +145,7 @@ pub(in crate::commands) fn decision(decision: &Decision) -> String {
     };
     let mut text = format!(
         "decision by the criteria `{}`: {verdict}\n",
-        decision.criteria_name
+        one_line(&decision.criteria_name)
     );
     for criterion in &decision.criteria {
         let word = match criterion.verdict {
