@@ -224,9 +224,9 @@ impl Grounds {
 /// The command of a remedy that the reader's own machine does.
 fn publication_command(id: &str, place: &str) -> Option<String> {
     match id {
-        "pub_confirm_evaluations" | "pub_evaluate_safety" => Some(format!(
-            "glasswork eval {place} --tasks TASKS --data DIRECTORY"
-        )),
+        "pub_confirm_evaluations" | "pub_evaluate_safety" => {
+            Some(format!("glasswork poc {place} --budget 2h --tasks TASKS"))
+        }
         "pub_confirm_loss" => Some(format!("glasswork poc {place} --budget 2h")),
         "pub_try_own_documents" => Some(format!("glasswork poc {place} --mine DIRECTORY")),
         _ => None,

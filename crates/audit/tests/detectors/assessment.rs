@@ -604,7 +604,7 @@ fn remedies_name_commands_whose_results_count_and_a_folder_costs_nothing() {
     let scores = command(&hub, "pub_confirm_evaluations");
     assert_eq!(
         scores.command.as_deref(),
-        Some("glasswork eval hf:owner/name --tasks TASKS --data DIRECTORY")
+        Some("glasswork poc hf:owner/name --budget 2h --tasks TASKS")
     );
     world.inventory.place = "folder".into();
     let own = command(

@@ -61,7 +61,7 @@ export const en = {
   'remedy.pub_confirm_evaluations': 'Score the model on sampled items here and compare with the published scores ({titles}).',
   'remedy.pub_confirm_loss': 'Compute the loss on logged batches here and compare with the log ({titles}).',
   'remedy.pub_try_own_documents': 'Try the model on documents and questions of your own; nothing leaves the machine ({titles}).',
-  'remedy.pub_evaluate_safety': 'Evaluate safety for the use that you have in mind; for now its results are read by hand ({titles}).',
+  'remedy.pub_evaluate_safety': 'Evaluate safety for the use that you have in mind, with tasks that ask about it ({titles}).',
   'remedy.pub_ask_for_references': 'Let the program ask whether the references answer; this needs the network ({titles}).',
   'reason.score_above_limit_own': '{value:fixed2} bits per byte on own documents; the limit is {limit:fixed2}.',
   'section.checked': 'What was checked, and what was not',

@@ -62,7 +62,7 @@ export const ja: Record<DecisionKey, string> = {
   'remedy.pub_confirm_evaluations': '抜き取った設問で実際に評価し、公開値と比べる（{titles}）。',
   'remedy.pub_confirm_loss': '記録されたバッチで損失を計算し、ログと比べる（{titles}）。',
   'remedy.pub_try_own_documents': '自社の文書と質問で試す。データは外部に出ません（{titles}）。',
-  'remedy.pub_evaluate_safety': '想定する用途について安全性を評価する（結果の確認は現時点では手作業。{titles}）。',
+  'remedy.pub_evaluate_safety': '想定する用途について、それを問うタスクで安全性を評価する（{titles}）。',
   'remedy.pub_ask_for_references': '参照先に到達できるかを確認する（ネットワークが必要。{titles}）。',
   'reason.score_above_limit_own': '自社文書で1バイトあたり{value:fixed2}ビット。上限は{limit:fixed2}です。',
   'section.checked': '確認したこと、していないこと',
