@@ -60,8 +60,8 @@ describePage('the decision page', 'decision.html', comparison, ({ visit, made, r
 
   it('never shows a missing, failed or invalid score as a number', async () => {
     const data = structuredClone(comparison);
-    data.models[0].measured.benchmarks.push({ ...data.models[0].measured.benchmarks[0], task: 'no_interval', score: { state: 'scored', value: 0.5, interval: [null, null] } });
-    data.models[0].measured.benchmarks.push({ ...data.models[0].measured.benchmarks[0], task: 'no_number', score: { state: 'scored', value: null, interval: [null, null] } });
+    data.models[0].measured.benchmarks.push({ ...data.models[0].measured.benchmarks[0], task: 'no_interval', score: { state: 'scored', value: 0.5, interval: null } });
+    data.models[0].measured.benchmarks.push({ ...data.models[0].measured.benchmarks[0], task: 'no_number', score: { state: 'scored', value: null, interval: null } });
     await visit({}, async (page) => {
       for (const [state, said] of [['missing', /^not measured/], ['failed', /^failed/], ['invalid', /^invalid/]]) {
         const cell = await page.locator(`#m0-evaluations tr[data-score="${state}"] td:nth-child(3)`).first().textContent();
